@@ -1,0 +1,96 @@
+"""Types and shapes of one node's outputs, by ONNX's own inference.
+
+Used wherever graphc makes nodes: while a spec is emitted and while a rewrite is proposed. Inference is asked
+node by node, so its price is linear in the graph and no model has to be serialised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx import shape_inference
+
+MAX_KNOWN_ELEMENTS = 1024  # larger constants are never a shape, so they are not handed to inference
+
+
+class InferenceError(ValueError):
+    """The operator's own rules refuse these inputs; the text is ONNX's."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What inference knows of a value: its type, its shape (None: unknown rank) and, if small and known, content."""
+
+    type: ir.TypeProtocol | None
+    shape: ir.Shape | None = None
+    content: np.ndarray | None = None
+
+
+UNKNOWN = Operand(None)
+
+
+def infer(
+    op_type: str,
+    operands: Sequence[Operand | None],
+    attributes: Mapping[str, ir.Attr],
+    *,
+    outputs: int,
+    opset: int,
+    domain: str = "",
+) -> list[Operand]:
+    """What is known of each output of one operator; UNKNOWN where ONNX cannot tell.
+
+    Raises InferenceError when the operator does not accept the operands' types or shapes.
+    """
+    if not onnx.defs.has(op_type, max_inclusive_version=opset, domain=domain):
+        return [UNKNOWN] * outputs
+    schema = onnx.defs.get_schema(op_type, opset, domain)
+    node = onnx.NodeProto(op_type=op_type, domain=domain, output=[f"o{i}" for i in range(outputs)])
+    node.attribute.extend(
+        ir.serde.serialize_attribute(a) for a in attributes.values() if not a.is_ref() and a.value is not None
+    )
+    types: dict[str, onnx.TypeProto] = {}
+    data: dict[str, onnx.TensorProto] = {}
+    for index, operand in enumerate(operands):
+        name = f"i{index}" if operand is not None else ""
+        node.input.append(name)
+        if operand is None or operand.type is None:
+            continue
+        types[name] = ir.serde.serialize_type(operand.type)
+        if operand.shape is not None:
+            ir.serde.serialize_shape_into(types[name], operand.shape)
+        if operand.content is not None:
+            data[name] = ir.serde.serialize_tensor(ir.tensor(operand.content, name=name))
+    opsets = [onnx.OperatorSetIdProto(domain="", version=opset)]
+    try:
+        found = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
+    except (shape_inference.InferenceError, RuntimeError) as error:
+        raise InferenceError(str(error).removeprefix("[ShapeInferenceError] ")) from None
+    return [_operand(found.get(name)) for name in node.output]
+
+
+def infer_node(node: ir.Node, opset: int) -> list[Operand]:
+    """`infer` for a node whose inputs carry their types, shapes and constants."""
+    operands = [None if value is None else operand_of(value) for value in node.inputs]
+    return infer(
+        node.op_type, operands, node.attributes, outputs=len(node.outputs), opset=opset, domain=node.domain
+    )
+
+
+def operand_of(value: ir.Value) -> Operand:
+    """A value as inference sees it; only small initializers are read, never weights."""
+    tensor = value.const_value
+    readable = tensor is not None and not value.is_graph_input() and tensor.size <= MAX_KNOWN_ELEMENTS
+    return Operand(value.type, value.shape, tensor.numpy() if tensor is not None and readable else None)
+
+
+def _operand(proto: onnx.TypeProto | None) -> Operand:
+    if proto is None:
+        return UNKNOWN
+    return Operand(
+        ir.serde.deserialize_type_proto_for_type(proto), ir.serde.deserialize_type_proto_for_shape(proto)
+    )

@@ -1,0 +1,346 @@
+"""The Emitter: what a layer writes ONNX nodes with.
+
+It knows the scope path (which becomes node, value and weight names), the opset, and the shape of every value. A
+dimension that has a range in the spec is tracked at several *points* (min, opt, max and neighbours): a size is
+static when all points agree, two shapes match when they match at every point, and a mismatch is reported with the
+concrete sizes of the point where it shows. ONNX's own inference does the work at each point, so every operator of
+the standard, wrapped by a layer or not, has shapes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+import onnx_ir as ir
+
+from graphc.errors import GraphcError
+from graphc.inference import InferenceError, Operand, infer
+from graphc.spec.known import fold
+from graphc.spec.parameters import Parameter, Role
+
+if TYPE_CHECKING:
+    from graphc.spec.layers import LayerRef
+
+Point = Mapping[str, int]  # one assignment of every symbolic dimension
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where emission stands. `parameters` is the path under which weights are named (shared by reused imports)."""
+
+    path: str = ""
+    parameters: str = ""
+    source: str = ""
+    frozen: bool = False
+    used: dict[str, int] = field(default_factory=dict, compare=False)
+
+
+class Emitter:
+    """Writes the nodes of one network. Values are plain `onnx_ir.Value`s."""
+
+    def __init__(
+        self,
+        points: Sequence[Point] = ({},),
+        *,
+        opset: int = 21,
+        float_type: ir.DataType = ir.DataType.FLOAT,
+        max_nodes: int = 20_000,
+    ) -> None:
+        self.points = tuple(points)
+        self.opset = opset
+        self.float_type = float_type
+        self.max_nodes = max_nodes
+        self.nodes: list[ir.Node] = []
+        self.parameters: dict[str, Parameter] = {}
+        self.constants: dict[str, ir.Value] = {}
+        self._operands: dict[ir.Value, tuple[Operand, ...]] = {}  # one per point
+        self._scopes: list[Scope] = [Scope()]
+        self._memo: dict[object, list[Operand]] = {}
+
+    # ---------------------------------------------------------------- where we are
+
+    @property
+    def path(self) -> str:
+        """The scope path of the item that is being emitted."""
+        return self._scopes[-1].path
+
+    @contextmanager
+    def scope(
+        self, label: str, *, source: str = "", shared: str | None = None, frozen: bool = False
+    ) -> Iterator[None]:
+        """Emit below `label`. `shared` names the weights after that path instead, so that a second use finds them."""
+        outer = self._scopes[-1]
+        path = _join(outer.path, self._unique(label))
+        parameters = shared if shared is not None else _join(outer.parameters, path.rpartition("/")[2])
+        self._scopes.append(Scope(path, parameters, source or outer.source, frozen or outer.frozen))
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+    def _unique(self, label: str) -> str:
+        used = self._scopes[-1].used
+        used[label] = count = used.get(label, 0) + 1
+        return label if count == 1 else f"{label}_{count}"
+
+    # ---------------------------------------------------------------- shapes
+
+    def sizes(self, x: ir.Value) -> tuple[Sizes, ...]:
+        """The shape of `x` at every point. Raises GraphcError (spec/unknown-shape) if ONNX could not infer it."""
+        found = []
+        for operand in self._operands[x]:
+            shape = operand.shape
+            if shape is None or not shape.is_static():
+                self.fail(
+                    f"the shape of '{x.name}' is not known here",
+                    code="spec/unknown-shape",
+                    hint="its operator gives a shape that depends on data; reshape it to a known shape first",
+                )
+            found.append(tuple(int(d) for d in shape.numpy()))
+        return tuple(found)
+
+    def rank(self, x: ir.Value) -> int:
+        """Number of axes of `x`."""
+        return len(self.sizes(x)[0])
+
+    def size(self, x: ir.Value, axis: int) -> int:
+        """The size of one axis. Raises GraphcError (spec/dynamic-dim) when it differs between points."""
+        rank = self.rank(x)
+        if not -rank <= axis < rank:
+            self.fail(f"'{x.name}' has {rank} axes, so it has no axis {axis}", code="spec/shape-mismatch")
+        found = {shape[axis] for shape in self.sizes(x)}
+        if len(found) > 1:
+            self.fail(
+                f"axis {axis % rank} of '{x.name}' has no fixed size: it ranges over {min(found)}..{max(found)}",
+                code="spec/dynamic-dim",
+                hint="give that dimension one value in 'dims:', or use a layer that accepts any size",
+            )
+        return found.pop()
+
+    def shape(self, x: ir.Value) -> Sizes:
+        """All sizes of `x`, each static; see `size`."""
+        return tuple(self.size(x, axis) for axis in range(self.rank(x)))
+
+    def show(self, x: ir.Value) -> str:
+        """The shape of `x` for an error message: sizes where static, names or ranges where not."""
+        return f"({', '.join(str(d) for d in self.labels(x))})"
+
+    def labels(self, x: ir.Value) -> tuple[int | str | None, ...]:
+        """Per axis of `x`: its static size, the symbolic dimension it equals (`H`, `2*H`), or None."""
+        return tuple(self._label(column) for column in zip(*self.sizes(x), strict=True))
+
+    def _label(self, column: tuple[int, ...]) -> int | str | None:
+        if len(set(column)) == 1:
+            return column[0]
+        for name in self.points[0]:
+            dim = [point[name] for point in self.points]
+            if len(set(dim)) == 1:
+                continue
+            if all(
+                value % size == 0 and value // size == column[0] // dim[0]
+                for value, size in zip(column, dim, strict=True)
+            ):
+                factor = column[0] // dim[0]
+                return name if factor == 1 else f"{factor}*{name}"
+            if column[0] and all(
+                size % value == 0 and size // value == dim[0] // column[0]
+                for value, size in zip(column, dim, strict=True)
+            ):
+                return f"{name}/{dim[0] // column[0]}"
+        return None
+
+    # ---------------------------------------------------------------- making values
+
+    def input(self, name: str, dtype: ir.DataType, sizes: Sequence[Sizes]) -> ir.Value:
+        """A graph input with one shape per point."""
+        value = ir.Value(name=name, type=ir.TensorType(dtype))
+        self._operands[value] = tuple(Operand(value.type, ir.Shape(shape)) for shape in sizes)
+        value.shape = ir.Shape(self.labels(value))
+        return value
+
+    def parameter(
+        self,
+        name: str,
+        shape: Sequence[int],
+        role: Role = "weight",
+        *,
+        init: str | dict[str, float] | None = None,
+        fan_in: int = 1,
+        fan_out: int = 1,
+        trainable: bool = True,
+        dtype: ir.DataType | None = None,
+    ) -> ir.Value:
+        """A weight of this layer, `<scope>/<name>`; a second request for the same path is the same weight."""
+        scope = self._scopes[-1]
+        path, wanted = _join(scope.parameters, name), tuple(int(d) for d in shape)
+        old = self.parameters.get(path)
+        if old is not None:
+            if old.shape != wanted:
+                self.fail(
+                    f"'{path}' is shared, but has shape {old.shape} at its first use and {wanted} here",
+                    code="spec/weight-shape",
+                    hint="uses that share weights need inputs with the same channels",
+                )
+            return old.value
+        value = self._fixed(path, dtype or self.float_type, wanted)
+        trains = trainable and not scope.frozen
+        self.parameters[path] = Parameter(path, value, wanted, role, init, fan_in, fan_out, trains)
+        return value
+
+    def constant(self, content: Any, dtype: ir.DataType | None = None) -> ir.Value:
+        """A constant that is not a weight: a Reshape target, a pad width, a scalar.
+
+        Integers become INT64 and floats the network's float type unless `dtype` says otherwise. Equal constants
+        are one initializer.
+        """
+        array = np.asarray(content)
+        wanted = dtype or (
+            self.float_type
+            if array.dtype.kind == "f"
+            else ir.DataType.INT64
+            if array.dtype.kind in "iu"
+            else ir.DataType.from_numpy(array.dtype)
+        )
+        array = array.astype(wanted.numpy())
+        key = f"{wanted.name.lower()}:{array.shape}:{array.tobytes().hex()}"
+        if key not in self.constants:
+            value = self._fixed(f"const_{len(self.constants)}", wanted, array.shape)
+            value.const_value = ir.tensor(array, dtype=wanted, name=value.name)
+            self._operands[value] = (Operand(value.type, value.shape, array),) * len(self.points)
+            self.constants[key] = value
+        return self.constants[key]
+
+    def _fixed(self, name: str, dtype: ir.DataType, shape: Sizes) -> ir.Value:
+        value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
+        self._operands[value] = (Operand(value.type, value.shape),) * len(self.points)
+        return value
+
+    def op(
+        self,
+        op_type: str,
+        *inputs: ir.Value | None,
+        name: str | None = None,
+        outputs: int = 1,
+        domain: str = "",
+        **attributes: Any,
+    ) -> Any:
+        """Emit one ONNX operator; attributes that are None are left out.
+
+        The node that carries the layer's own work takes the layer's path as its name; every other node of the
+        layer is given a `name` and becomes `<scope>/<name>`. Returns the output value, or a tuple of them when
+        `outputs` is not 1. Raises GraphcError (spec/shape-mismatch) when ONNX refuses the inputs.
+        """
+        if len(self.nodes) >= self.max_nodes:
+            self.fail(f"the network has more than {self.max_nodes} nodes", code="spec/limit-exceeded")
+        attrs = {
+            a.name: a
+            for a in ir.convenience.convert_attributes({k: v for k, v in attributes.items() if v is not None})
+        }
+        operands = self._infer_all(op_type, inputs, attrs, outputs, domain)
+        path = self._node_name(name)
+        values = [
+            ir.Value(name=path if outputs == 1 else f"{path}.{index}", type=operands[0][index].type)
+            for index in range(outputs)
+        ]
+        for index, value in enumerate(values):
+            self._operands[value] = tuple(per_point[index] for per_point in operands)
+            if all(o.shape is not None and o.shape.is_static() for o in self._operands[value]):
+                value.shape = ir.Shape(self.labels(value))
+        source = self._scopes[-1].source
+        self.nodes.append(
+            ir.Node(domain, op_type, inputs, attrs, outputs=values, name=path, doc_string=source or None)
+        )
+        return values[0] if outputs == 1 else tuple(values)
+
+    def _node_name(self, name: str | None) -> str:
+        if name is not None:
+            return _join(self.path, self._unique(name))
+        used = self._scopes[-1].used
+        used[""] = count = used.get("", 0) + 1
+        return self.path if count == 1 else f"{self.path}_{count}"
+
+    def _infer_all(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        attrs: Mapping[str, ir.Attr],
+        outputs: int,
+        domain: str,
+    ) -> list[list[Operand]]:
+        found = []
+        for point in range(len(self.points)):
+            operands = [None if x is None else self._operands[x][point] for x in inputs]
+            try:
+                found.append(self._infer_one(op_type, operands, attrs, outputs, domain))
+            except InferenceError as error:
+                shapes = ", ".join("none" if o is None or o.shape is None else str(o.shape) for o in operands)
+                self.fail(f"{op_type} does not accept {shapes}: {error}", code="spec/shape-mismatch")
+        return found
+
+    def _infer_one(
+        self,
+        op_type: str,
+        operands: list[Operand | None],
+        attrs: Mapping[str, ir.Attr],
+        outputs: int,
+        domain: str,
+    ) -> list[Operand]:
+        key = (
+            op_type,
+            domain,
+            outputs,
+            tuple(_key(o) for o in operands),
+            tuple(_attr_key(a) for a in attrs.values()),
+        )
+        if key not in self._memo:
+            found = infer(op_type, operands, attrs, outputs=outputs, opset=self.opset, domain=domain)
+            contents = fold(op_type, operands, attrs, opset=self.opset)
+            if contents is not None:
+                found = [
+                    replace(o, content=c, shape=ir.Shape(c.shape))
+                    for o, c in zip(found, contents, strict=True)
+                ]
+            self._memo[key] = found
+        return self._memo[key]
+
+    def layer(self, ref: LayerRef, *inputs: ir.Value, name: str | None = None) -> Any:
+        """Emit another layer below this one: `g.layer("relu", x)`, `g.layer({"leaky_relu": 0.2}, x)`."""
+        from graphc.spec.layers import make
+
+        made = make(ref)
+        with self.scope(name or made.layer_name()):
+            return made.emit(self, *inputs)
+
+    def fail(self, message: str, *, code: str = "spec/bad-value", hint: str = "") -> NoReturn:
+        """Refuse: raises GraphcError; the expansion adds the place in the spec."""
+        raise GraphcError(message, code=code, hint=hint)
+
+
+def _join(path: str, label: str) -> str:
+    return f"{path}/{label}" if path and label else path or label
+
+
+def _key(operand: Operand | None) -> object:
+    if operand is None:
+        return None
+    content = operand.content
+    sizes = None if operand.shape is None else operand.shape.dims
+    return (
+        operand.type,
+        sizes,
+        None if content is None else (content.dtype.str, content.shape, content.tobytes()),
+    )
+
+
+def _attr_key(attr: ir.Attr) -> object:
+    value = attr.value
+    if attr.type in (ir.AttributeType.TENSOR,):
+        return attr.name, value.dtype, value.numpy().tobytes()
+    if attr.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
+        return attr.name, id(value)
+    return attr.name, tuple(value) if isinstance(value, (list, tuple)) else value

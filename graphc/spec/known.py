@@ -1,0 +1,57 @@
+"""Folding of small integer tensors, so that shape arithmetic in a spec (`Shape`, `Gather`, `Concat`, ...) is known.
+
+ONNX's reference evaluator does the arithmetic; only tensors of at most 64 integers or booleans are folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
+
+from graphc.inference import Operand
+
+MAX_ELEMENTS = 64
+FOLDABLE = frozenset(
+    "Add Cast Ceil Concat Constant ConstantOfShape Div Equal Expand Floor Gather Identity Max Min Mod Mul Neg Not Range "
+    "ReduceProd ReduceSum Reshape Size Slice Split Squeeze Sub Unsqueeze Where".split()
+)
+
+
+def fold(
+    op_type: str, operands: Sequence[Operand | None], attrs: Mapping[str, ir.Attr], *, opset: int
+) -> list[np.ndarray] | None:
+    """The single output's content when every operand's content is known, else None."""
+    if op_type in ("Shape", "Size") and operands and operands[0] and operands[0].shape is not None:
+        sizes = [int(d) for d in operands[0].shape if isinstance(d, int)]
+        if len(sizes) != len(operands[0].shape):
+            return None
+        if op_type == "Size":
+            return [np.asarray(int(np.prod(sizes, dtype=object)), np.int64)]
+        start = attrs["start"].as_int() if "start" in attrs else 0
+        end = attrs["end"].as_int() if "end" in attrs else None
+        return [np.asarray(sizes[start:end], np.int64)]
+    contents = [None if o is None else o.content for o in operands]
+    if op_type not in FOLDABLE or any(o is not None and o.content is None for o in operands):
+        return None
+    if any(c is not None and (c.size > MAX_ELEMENTS or c.dtype.kind not in "iub") for c in contents):
+        return None
+    result = _evaluate(op_type, contents, attrs, opset)
+    small = result.size <= MAX_ELEMENTS and result.dtype.kind in "iub"
+    return [result] if small else None
+
+
+def _evaluate(
+    op_type: str, contents: Sequence[np.ndarray | None], attrs: Mapping[str, ir.Attr], opset: int
+) -> np.ndarray:
+    node = onnx.NodeProto(op_type=op_type, output=["y"])
+    node.input.extend("" if c is None else f"x{i}" for i, c in enumerate(contents))
+    node.attribute.extend(ir.serde.serialize_attribute(a) for a in attrs.values())
+    graph = onnx.GraphProto(node=[node], name="fold", output=[onnx.ValueInfoProto(name="y")])
+    graph.input.extend(onnx.ValueInfoProto(name=f"x{i}") for i, c in enumerate(contents) if c is not None)
+    model = onnx.ModelProto(graph=graph, ir_version=10, opset_import=[onnx.OperatorSetIdProto(version=opset)])
+    feeds = {f"x{i}": c for i, c in enumerate(contents) if c is not None}
+    return np.asarray(ReferenceEvaluator(model).run(None, feeds)[0])

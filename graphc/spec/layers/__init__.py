@@ -1,0 +1,118 @@
+"""The layer library: what a spec can say on one line.
+
+A layer is a pydantic model: its fields are the parameters (typed, documented, with defaults and one-letter aliases),
+its docstring is its page, its `emit` writes the nodes. The number of inputs is `emit`'s own signature. The same class
+validates, fills in defaults, and is the JSON Schema. One family per file; plugins add families through the entry
+point group `graphc.layers`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from abc import abstractmethod
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import onnx_ir as ir
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from graphc import registry
+from graphc.errors import GraphcError, suggest
+
+if TYPE_CHECKING:
+    from graphc.spec.emit import Emitter
+
+LayerRef = str | dict[str, Any]  # "relu" or {"leaky_relu": 0.2}
+Init = str | dict[str, float]  # "he_normal", "zeros", {"constant": 0.5}, {"normal": 0.02}
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+# One integer for every spatial axis, or one per axis.
+PerAxis = Annotated[tuple[int, ...], BeforeValidator(_as_tuple, json_schema_input_type=int | list[int])]
+
+
+class Layer(BaseModel):
+    """Base of every layer. Subclass it, declare parameters as fields, write `emit`.
+
+    `primary` names the parameter that `conv: 64` sets. The layer's name is the class name in snake_case.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    primary: ClassVar[str | None] = None
+
+    @abstractmethod
+    def emit(self, g: Emitter, *inputs: ir.Value) -> Any:
+        """Write the layer's nodes; returns a value, a tuple of values, or a dict of named values."""
+
+    @classmethod
+    def layer_name(cls) -> str:
+        """`MaxPool` -> `max_pool`."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+
+    @classmethod
+    def arity(cls) -> tuple[int, int | None]:
+        """(fewest, most) inputs; most is None when there is no limit."""
+        parameters = list(inspect.signature(cls.emit).parameters.values())[2:]
+        fixed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        least = sum(p.default is p.empty for p in fixed)
+        variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        return least + variadic, None if variadic else len(fixed)
+
+
+@cache
+def layers() -> dict[str, type[Layer]]:
+    """Every layer by name, from graphc and its plugins. Raises GraphcError on a name claimed twice."""
+    found: dict[str, tuple[type[Layer], str]] = {}
+    for entry in registry.entries(registry.LAYERS).values():
+        module = entry.load()
+        for cls in vars(module).values():
+            if not (inspect.isclass(cls) and issubclass(cls, Layer) and cls.__module__ == module.__name__):
+                continue
+            name = cls.layer_name()
+            if name.startswith("_") or inspect.isabstract(cls):
+                continue
+            if name in found:
+                raise GraphcError(
+                    f"layer '{name}' is claimed by {found[name][1]} and by {entry.distribution}",
+                    code="run/plugin-failed",
+                    hint="uninstall one of the two, or rename the class of one",
+                )
+            found[name] = cls, entry.distribution
+    return {name: cls for name, (cls, _) in sorted(found.items())}
+
+
+def make(ref: LayerRef) -> Layer:
+    """The layer that `"relu"` or `{"leaky_relu": 0.2}` or `{"conv": {"out": 8}}` names, with its parameters."""
+    if isinstance(ref, dict) and len(ref) != 1:
+        raise GraphcError(
+            "a layer is one name with its parameters",
+            code="spec/bad-type",
+            hint="for example {leaky_relu: 0.2}",
+        )
+    name, arguments = (ref, None) if isinstance(ref, str) else next(iter(ref.items()))
+    if name not in layers():
+        raise GraphcError(f"unknown layer '{name}'", code="spec/unknown-layer", hint=suggest(name, layers()))
+    cls = layers()[name]
+    return cls.model_validate(as_arguments(cls, arguments))
+
+
+def as_arguments(cls: type[Layer], arguments: object) -> dict[str, Any]:
+    """The parameters that an item's value gives: a mapping as it is, anything else as the primary parameter."""
+    if arguments is None:
+        return {}
+    if isinstance(arguments, dict):
+        return arguments
+    if cls.primary is None:
+        raise GraphcError(
+            f"'{cls.layer_name()}' has no primary parameter, so it takes a mapping",
+            code="spec/bad-type",
+            hint=f"write {cls.layer_name()}: {{name: value}}; parameters: {', '.join(cls.model_fields) or 'none'}",
+        )
+    return {cls.primary: arguments}
+
+
+__all__ = ["Field", "Init", "Layer", "LayerRef", "PerAxis", "as_arguments", "layers", "make"]

@@ -1,0 +1,58 @@
+"""A spec as written: plain data in which every key and every value knows its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from graphc.errors import Where
+
+Plain = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A YAML 1.2 core scalar. `quoted` tells "8" from 8 written without quotes."""
+
+    value: Plain
+    where: Where
+    quoted: bool = False
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A list; `where` is its first character."""
+
+    items: tuple[Tree, ...]
+    where: Where
+
+    def __iter__(self) -> Iterator[Tree]:
+        return iter(self.items)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A mapping with string keys, unique, in file order. `keys[k]` is the place of key `k` itself."""
+
+    entries: dict[str, Tree]
+    where: Where
+    keys: dict[str, Where] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def get(self, key: str) -> Tree | None:
+        """The value of `key`, or None."""
+        return self.entries.get(key)
+
+
+Tree = Scalar | Sequence | Mapping
+
+
+def plain(tree: Tree) -> object:
+    """The tree without places: dicts, lists and scalars."""
+    if isinstance(tree, Scalar):
+        return tree.value
+    if isinstance(tree, Sequence):
+        return [plain(item) for item in tree]
+    return {key: plain(value) for key, value in tree.entries.items()}
