@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 import numpy as np
 import onnx_ir as ir
 
 from graphc.errors import GraphcError
 from graphc.inference import InferenceError, Operand, infer
-from graphc.spec.known import fold
+from graphc.folding import fold
 from graphc.spec.parameters import Parameter, Role
 
 if TYPE_CHECKING:
@@ -220,6 +220,26 @@ class Emitter:
         self._operands[value] = (Operand(value.type, value.shape),) * len(self.points)
         return value
 
+    @overload
+    def op(
+        self,
+        op_type: str,
+        *inputs: ir.Value | None,
+        name: str | None = None,
+        outputs: Literal[1] = 1,
+        domain: str = "",
+        **attributes: Any,
+    ) -> ir.Value: ...
+    @overload
+    def op(
+        self,
+        op_type: str,
+        *inputs: ir.Value | None,
+        name: str | None = None,
+        outputs: int,
+        domain: str = "",
+        **attributes: Any,
+    ) -> tuple[ir.Value, ...]: ...
     def op(
         self,
         op_type: str,

@@ -14,7 +14,6 @@ from abc import abstractmethod
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import onnx_ir as ir
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from graphc import registry
@@ -45,7 +44,7 @@ class Layer(BaseModel):
     primary: ClassVar[str | None] = None
 
     @abstractmethod
-    def emit(self, g: Emitter, *inputs: ir.Value) -> Any:
+    def emit(self, g: Emitter, *inputs: Any, **_: Any) -> Any:
         """Write the layer's nodes; returns a value, a tuple of values, or a dict of named values."""
 
     @classmethod
@@ -60,7 +59,7 @@ class Layer(BaseModel):
         fixed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         least = sum(p.default is p.empty for p in fixed)
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        return least + variadic, None if variadic else len(fixed)
+        return max(least, variadic), None if variadic else len(fixed)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Folding of small integer tensors, so that shape arithmetic in a spec (`Shape`, `Gather`, `Concat`, ...) is known.
+"""Folding of small integer tensors, so that shape arithmetic (`Shape`, `Gather`, `Concat`, ...) has known results.
 
 ONNX's reference evaluator does the arithmetic; only tensors of at most 64 integers or booleans are folded.
 """

@@ -1,0 +1,64 @@
+"""A model at one size: every symbolic dimension bound to a number, every shape inferred from there.
+
+Counts need static shapes. Weights are shared with the original, never copied or read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from graphc.folding import fold
+from graphc.inference import InferenceError, Operand, infer, operand_of
+
+DIMS = "graphc.dims"  # model metadata: the ranges of the spec's dims, as JSON
+Range = Mapping[str, int]
+
+
+def declared_dims(model: ir.Model) -> dict[str, dict[str, int]]:
+    """The spec's ranged dims, name -> {min, opt, max, multiple_of}; empty for a model that graphc did not build."""
+    found: dict[str, dict[str, int]] = json.loads(model.metadata_props.get(DIMS, "{}"))
+    return found
+
+
+def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
+    """A copy of `model` with its symbolic input dims at `dims`, or else at their declared `opt`.
+
+    Shapes that depend on a dim without a value, or on data, stay unknown. Subgraphs are left as they are.
+    """
+    sizes = {name: found["opt"] for name, found in declared_dims(model).items()} | dict(dims or {})
+    bound = model.clone()
+    known: dict[ir.Value, Operand] = {}
+    for value in bound.graph.inputs:
+        if value.shape is not None:
+            value.shape = ir.Shape(
+                [d if isinstance(d, int) else sizes.get(d.value or "") for d in value.shape]
+            )
+    opset = bound.opset_imports.get("", 1)
+    for node in bound.graph:
+        operands = [None if v is None else known.get(v) or operand_of(v) for v in node.inputs]
+        for value, operand in zip(node.outputs, _outputs(node, operands, opset), strict=True):
+            if operand.type is not None:
+                value.type, value.shape = operand.type, operand.shape
+            known[value] = operand
+    return bound
+
+
+def _outputs(node: ir.Node, operands: list[Operand | None], opset: int) -> list[Operand]:
+    try:
+        found = infer(
+            node.op_type,
+            operands,
+            node.attributes,
+            outputs=len(node.outputs),
+            opset=opset,
+            domain=node.domain,
+        )
+    except InferenceError:
+        return [Operand(value.type, value.shape) for value in node.outputs]
+    contents = None if node.domain else fold(node.op_type, operands, node.attributes, opset=opset)
+    if contents is None:
+        return found
+    return [Operand(o.type, ir.Shape(c.shape), c) for o, c in zip(found, contents, strict=True)]

@@ -1,0 +1,62 @@
+"""What work costs: a frozen value that adds up, and a total that says what it could not count.
+
+Counts are of the algorithm, not of a kernel. Every count is a Python int, so none overflows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, field
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counted work. `mac` is a multiply-add; `add` holds subtractions too; bytes are operands, each once.
+
+    `transcendental` is one evaluation of exp, log, sqrt, pow, erf, a trigonometric function or the like.
+    """
+
+    mac: int = 0
+    add: int = 0
+    mul: int = 0
+    cmp: int = 0
+    div: int = 0
+    transcendental: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+    def __mul__(self, times: int) -> Cost:
+        return Cost(*(count * times for count in astuple(self)))
+
+    __rmul__ = __mul__
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations: 2·mac and one for each of the rest."""
+        return 2 * self.mac + self.add + self.mul + self.cmp + self.div + self.transcendental
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written."""
+        return self.bytes_read + self.bytes_written
+
+
+ZERO = Cost()
+
+
+@dataclass(frozen=True)
+class Total:
+    """The cost of what could be counted, and the names of what could not: that part is unknown, not zero."""
+
+    cost: Cost = field(default=ZERO)
+    uncosted: tuple[str, ...] = ()
+
+    def __add__(self, other: Total) -> Total:
+        return Total(self.cost + other.cost, self.uncosted + other.uncosted)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was counted."""
+        return not self.uncosted

@@ -1,0 +1,274 @@
+"""The laws that every rewrite is held to, as functions over its cases: graphc's own tests and any plugin's.
+
+    for rewrite in rewrites:
+        for law, case, violation in laws.violations(rewrite): ...
+
+Each function raises AssertionError with what went wrong. The oracle shares no code with a rewrite: float64 by
+`onnx.reference`, with convolutions by the executable nest (`onnx.reference` crashes on some transposed ones), and
+float32 by ONNX Runtime with its optimiser off. Bounds follow from the declared numerics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+from graphc.analysis.summary import summarise
+from graphc.cases import Case, as_type, neighbours
+from graphc.convolution import read_convolution, transpose_filter
+from graphc.errors import GraphcError
+from graphc.rewriting import Rewrite, RewritePass, waive
+from graphc.runtime.session import session
+from graphc.runtime.tolerance import rounding
+
+Arrays = dict[str, np.ndarray]
+FLOAT64_RELATIVE = 1e-9  # against a rounding of 1e-16: room for any cancellation, none for a wrong term
+
+
+# ---------------------------------------------------------------- the laws
+
+
+def fires(rewrite: Rewrite, case: Case) -> None:
+    """Law 1: a firing case fires, and a second run changes nothing."""
+    model, run = _applied(rewrite, case.model(), case.options)
+    assert run.fired, f"did not fire: {[site.reason for site in run.refused]}"
+    before = ir.to_proto(model)
+    assert not run(model).modified, "a second run changes something"
+    assert ir.to_proto(model) == before, "a second run says that it changes nothing, but does"
+
+
+def keeps_the_interface(rewrite: Rewrite, case: Case) -> None:
+    """Law 2: the full checker passes, and the inputs and outputs are as before."""
+    before = case.model()
+    after, _ = _applied(rewrite, case.model(), case.options)
+    check_valid(after)
+    for kind in ("inputs", "outputs"):
+        old, new = getattr(before.graph, kind), getattr(after.graph, kind)
+        assert [(v.name, v.type) for v in old] == [(v.name, v.type) for v in new], f"the {kind} changed"
+        for a, b in zip(old, new, strict=True):
+            assert a.shape == b.shape or a.shape is None, f"{a.name}: {a.shape} became {b.shape}"
+
+
+def keeps_the_function(rewrite: Rewrite, case: Case) -> None:
+    """Law 3: the same function, by the oracle, in float64 and on ONNX Runtime in float32."""
+    after, _ = _applied(rewrite, case.model(), case.options)
+    assert_equal(case.model(), after, rewrite)
+
+
+def neighbours_stay_right(rewrite: Rewrite, case: Case) -> int:
+    """Law 4: every valid neighbour is refused or stays equal. Returns how many valid neighbours fired."""
+    fired = 0
+    for neighbour in neighbours(case):
+        before = neighbour.model
+        if not is_valid(before):
+            continue
+        after, run = _applied(rewrite, before.clone(), {**case.options, "when": "always"})
+        if not run.fired:
+            continue
+        fired += 1
+        try:
+            check_valid(after)
+            assert_equal(before, after, rewrite)
+        except (AssertionError, GraphcError) as error:
+            raise AssertionError(f"neighbour '{neighbour.label}': {error}") from error
+    return fired
+
+
+def refuses(rewrite: Rewrite, case: Case) -> None:
+    """Law 5: a refusing case leaves the model identical, with exactly its reason."""
+    model = case.model()
+    before = ir.to_proto(model)
+    model, run = _applied(rewrite, model, case.options)
+    reasons = [site.reason for site in run.refused]
+    assert case.refuses in reasons, f"refused for other reasons: {reasons}; fired: {run.fired}"
+    assert ir.to_proto(model) == before, "the model changed"
+
+
+def conditions_have_cases(rewrite: Rewrite) -> None:
+    """Law 6: every `require` has a case that it refuses."""
+    shown = {case.refuses for case in rewrite.all_cases()}
+    missing = [c.reason for c in rewrite.conditions if c.reason not in shown]
+    assert not missing, f"no refusing case for {missing}"
+
+
+def conditions_are_needed(rewrite: Rewrite, case: Case) -> None:
+    """Law 7: without its condition a refusing case goes wrong, unless the condition says why it is conservative."""
+    conditions = {condition.reason: condition for condition in rewrite.conditions}
+    condition = conditions.get(case.refuses or "")
+    if condition is None or condition.conservative:
+        return
+    options = {**case.options, "when": "always"}
+    with waive(condition.reason):
+        try:
+            model, run = _applied(rewrite, case.model(), options)
+            if not run.fired:
+                others = {site.reason for site in run.refused} & set(conditions)
+                assert not others, f"'{condition.reason}' is implied by {others}"
+                return  # the engine stopped it, which it would do with a worse reason
+            check_valid(model)
+            assert_equal(case.model(), model, rewrite)
+        except AssertionError as error:
+            if "is implied by" in str(error):
+                raise
+            return
+        except Exception:  # whatever happens without its condition is the point
+            return
+    raise AssertionError(f"the case is right without '{condition.reason}'")
+
+
+def improves(rewrite: Rewrite, case: Case) -> None:
+    """Law 8: what it claims to lower gets lower in every firing case whose cost is known, and nodes always."""
+    before = summarise(case.model())
+    after = summarise(_applied(rewrite, case.model(), case.options)[0])
+    for claim in rewrite.improves:
+        old, new = _measure(before, claim), _measure(after, claim)
+        if old is not None and new is not None:
+            assert new < old, f"{claim} went from {old} to {new}"
+
+
+def violations(rewrite: Rewrite) -> Iterator[tuple[str, str, str]]:
+    """(law, case, what went wrong) for every law of this module that does not hold."""
+    firing: list[Callable[[Rewrite, Case], object]] = [fires, keeps_the_interface, keeps_the_function, improves]
+    for case in rewrite.all_cases():
+        laws = [refuses, conditions_are_needed] if case.refuses else firing
+        for law in [*laws, neighbours_stay_right]:
+            yield from _violation(law, case.name, lambda law=law, case=case: law(rewrite, case))
+    yield from _violation(conditions_have_cases, "", lambda: conditions_have_cases(rewrite))
+
+
+def _violation(law: Callable[..., object], case: str, run: Callable[[], object]) -> Iterator[tuple[str, str, str]]:
+    try:
+        run()
+    except AssertionError as error:
+        yield law.__name__, case, str(error)
+
+
+# ---------------------------------------------------------------- the oracle
+
+
+def check_valid(model: ir.Model) -> None:
+    """AssertionError unless the full ONNX checker accepts the model."""
+    try:
+        onnx.checker.check_model(ir.to_proto(model), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+        raise AssertionError(f"the checker refuses the model: {error}") from error
+
+
+def is_valid(model: ir.Model) -> bool:
+    """Whether the checker accepts the model and ONNX Runtime runs it: a perturbed case need not be valid."""
+    try:
+        check_valid(model)
+        _runtime(model, feeds(model))
+    except (AssertionError, GraphcError):
+        return False
+    return True
+
+
+def assert_equal(before: ir.Model, after: ir.Model, rewrite: Rewrite) -> None:
+    """AssertionError unless both compute the same within what `rewrite.numerics` allows."""
+    inputs = feeds(before)
+    relative = 0.0 if rewrite.numerics == "exact" else rewrite.bound + rounding(before).relative
+    _compare(_runtime(before, inputs), _runtime(after, inputs), relative, "on ONNX Runtime")
+    if any(value.dtype == ir.DataType.FLOAT16 for value in before.graph.inputs):
+        return  # float16 constants are rounded twice on the way to float64, which is no question of the law
+    exact = rewrite.numerics == "exact"
+    relative = 0.0 if exact else rewrite.bound + FLOAT64_RELATIVE
+    wide_before, wide_after = as_type(before, ir.DataType.DOUBLE), as_type(after, ir.DataType.DOUBLE)
+    _compare(_reference(wide_before, inputs), _reference(wide_after, inputs), relative, "in float64")
+
+
+def feeds(model: ir.Model, seed: int = 0) -> Arrays:
+    """Seeded inputs of a case's model: floats standard normal, symbolic sizes 5, 6, 7, ... and a batch of 2."""
+    random = np.random.default_rng(seed)
+    sizes: dict[str, int] = {"N": 2}
+    made = {}
+    for value in model.graph.inputs:
+        if value.is_initializer():
+            continue
+        shape = [
+            int(d) if isinstance(d, int) else sizes.setdefault(d.value or "?", 4 + len(sizes))
+            for d in value.shape or ()
+        ]
+        dtype = value.dtype.numpy() if value.dtype else np.dtype(np.float32)
+        if dtype.kind == "b":
+            made[value.name or ""] = random.random(shape) < 0.5
+        elif dtype.kind in "iu":
+            made[value.name or ""] = random.integers(0, 3, shape).astype(dtype)
+        else:
+            made[value.name or ""] = random.standard_normal(shape).astype(dtype)
+    return made
+
+
+def _compare(a: Arrays, b: Arrays, relative: float, where: str) -> None:
+    for name, expected in a.items():
+        found = b[name]
+        assert found.shape == expected.shape, f"{name}: {expected.shape} became {found.shape} {where}"
+        assert found.dtype == expected.dtype, f"{name}: {expected.dtype} became {found.dtype} {where}"
+        if relative == 0 or expected.dtype.kind not in "f":
+            assert np.array_equal(expected, found, equal_nan=expected.dtype.kind == "f"), f"{name} differs {where}"
+            continue
+        odd = ~np.isfinite(expected)
+        assert np.array_equal(expected[odd], found[odd], equal_nan=True), f"{name}: other infinities {where}"
+        difference = np.abs(expected - found)[~odd].max(initial=0.0)
+        scale = np.abs(expected[~odd]).max(initial=0.0)
+        assert difference <= relative * scale, f"{name} is off by {difference:.3g} of {scale:.3g} {where}"
+
+
+def _runtime(model: ir.Model, inputs: Mapping[str, np.ndarray]) -> Arrays:
+    with session(model) as opened:
+        return opened.run(inputs)
+
+
+def _reference(model: ir.Model, inputs: Mapping[str, np.ndarray]) -> Arrays:
+    wide = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in inputs.items()}
+    evaluator = ReferenceEvaluator(ir.to_proto(model), new_ops=[Conv, ConvTranspose])
+    names = [str(value.name) for value in model.graph.outputs]
+    with np.errstate(all="ignore"):
+        found: list[Any] = evaluator.run(names, wide)  # type: ignore[assignment] # it returns a list for a list
+    return dict(zip(names, (np.asarray(array) for array in found), strict=True))
+
+
+class Conv(OpRun):  # type: ignore[misc] # onnx.reference is untyped
+    """Conv by the executable nest."""
+
+    def _run(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, **attributes: Any) -> tuple[np.ndarray]:
+        return (_nest("Conv", x, w, b, attributes),)
+
+
+class ConvTranspose(OpRun):  # type: ignore[misc] # onnx.reference is untyped
+    """ConvTranspose by the executable nest."""
+
+    def _run(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, **attributes: Any) -> tuple[np.ndarray]:
+        return (_nest("ConvTranspose", x, w, b, attributes),)
+
+
+def _nest(
+    op_type: str, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, attributes: Mapping[str, Any]
+) -> np.ndarray:
+    given = {name: value for name, value in attributes.items() if value is not None}
+    node = ir.node(op_type, [ir.val("x"), ir.val("w")], given)
+    nest = read_convolution(node, x.shape, w.shape)
+    filter_ = transpose_filter(w, nest.groups) if op_type == "ConvTranspose" else w
+    return nest.run(x, filter_, b).astype(x.dtype)
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _applied(rewrite: Rewrite, model: ir.Model, options: Mapping[str, Any]) -> tuple[ir.Model, RewritePass]:
+    run = rewrite(**options)
+    return run(model).model, run
+
+
+def _measure(summary: Any, claim: str) -> int | None:
+    if claim == "nodes":
+        return int(summary.nodes)
+    if summary.forward.uncosted:
+        return None
+    return int(summary.forward.cost.mac if claim == "macs" else summary.forward.cost.bytes)

@@ -1,0 +1,288 @@
+"""Pipelines: an ordered list of passes, from text or Python, and the record of what they did.
+
+    Pipeline("inference")
+    Pipeline("drop-dropout,fold-batchnorm-into-conv{when=always}")
+    Pipeline([my_rewrite, onnx_ir.passes.common.CommonSubexpressionEliminationPass(), "drop-identity"])
+
+A pipeline is an onnx_ir pass and takes any onnx_ir pass. Wherever a text is taken, a named pipeline may stand; the
+passes that come with onnx_ir go by their class names in kebab-case (`common-subexpression-elimination`).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from graphc import registry
+from graphc.analysis.summary import Summary, summarise
+from graphc.errors import GraphcError, suggest
+from graphc.rewriting import Rewrite, RewritePass, Site
+
+PassLike = "str | Mapping[str, Any] | Rewrite | ir.passes.PassBase"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one pass did. `numerics` is the rewrite's; None for a pass that is not a graphc rewrite."""
+
+    name: str
+    modified: bool
+    fired: tuple[Site, ...]
+    refused: tuple[Site, ...]
+    before: Summary
+    after: Summary
+    seconds: float
+    numerics: str | None
+    bound: float = 0.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a pipeline did, step by step."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def numerics(self) -> str:
+        """The loosest numerics among the rewrites that fired: exact, reassociates or approximates."""
+        order = ("exact", "reassociates", "approximates")
+        fired = [step.numerics or "reassociates" for step in self.steps if step.modified]
+        return max(fired, key=order.index, default="exact")
+
+    @property
+    def bound(self) -> float:
+        """The sum of the bounds of the approximating rewrites that fired, relative."""
+        return sum(step.bound for step in self.steps if step.modified)
+
+    @property
+    def fired(self) -> dict[str, int]:
+        """How often each rewrite fired, in the order of the pipeline."""
+        counts: dict[str, int] = {}
+        for step in self.steps:
+            counts[step.name] = counts.get(step.name, 0) + len(step.fired)
+        return counts
+
+
+class PipelineResult(ir.passes.PassResult):
+    """A PassResult with the record of the run."""
+
+    def __init__(self, model: ir.Model, modified: bool, record: Record) -> None:
+        super().__init__(model, modified)
+        self.record = record
+
+
+class Pipeline(ir.passes.InPlacePass):
+    """An ordered list of passes, itself a pass; `Pipeline(...)(model)` returns a PipelineResult.
+
+    `before_step(name, model)` and `after_step(name, model)` are called around each pass (progress bars, dumps).
+    Raises GraphcError for an unknown pass (spec/unknown-pass) or option (spec/unknown-pass-option).
+    """
+
+    def __init__(
+        self,
+        passes: str | Sequence[Any] = "inference",
+        *,
+        before_step: Callable[[str, ir.Model], None] | None = None,
+        after_step: Callable[[str, ir.Model], None] | None = None,
+    ) -> None:
+        items = [passes] if isinstance(passes, str) else list(passes)
+        self.passes: list[ir.passes.PassBase] = [made for item in items for made in _make(item)]
+        self.before_step, self.after_step = before_step, after_step
+
+    def __repr__(self) -> str:
+        return ",".join(_name(each) for each in self.passes)
+
+    def __call__(self, model_or_result: ir.Model | ir.passes.PassResult, /) -> PipelineResult:
+        result = super().__call__(model_or_result)
+        assert isinstance(result, PipelineResult)
+        return result
+
+    def call(self, model: ir.Model) -> PipelineResult:
+        """Run every pass once, in order."""
+        steps: list[Step] = []
+        before = summarise(model)
+        for each in self.passes:
+            name = _name(each)
+            if self.before_step:
+                self.before_step(name, model)
+            started = time.perf_counter()
+            result = each(model)
+            seconds = time.perf_counter() - started
+            if result.model is not model:
+                raise GraphcError(
+                    f"pass '{name}' returned another model; a pipeline works in place",
+                    code="run/plugin-failed",
+                    hint="run it outside the pipeline, or make it an InPlacePass",
+                )
+            after = summarise(model) if result.modified else before
+            steps.append(_step(each, name, result.modified, before, after, seconds))
+            before = after
+            if self.after_step:
+                self.after_step(name, model)
+        return PipelineResult(model, any(step.modified for step in steps), Record(tuple(steps)))
+
+
+def find_pass(name: str, options: Mapping[str, Any] | None = None) -> ir.passes.PassBase:
+    """The pass of that name with its options. Raises GraphcError when there is none."""
+    given = dict(options or {})
+    if name in registry.entries(registry.PASSES):
+        found = registry.find(registry.PASSES, name).attribute()
+        if isinstance(found, Rewrite):
+            return found(**given)
+        if isinstance(found, type) and issubclass(found, ir.passes.PassBase):
+            return found(**given)
+        raise GraphcError(
+            f"'{name}' is not a pass but a {type(found).__name__}",
+            code="run/plugin-failed",
+            hint="a module of the group graphc.passes defines a rewrite or a PassBase subclass of its own name",
+        )
+    if name in onnx_ir_passes():
+        return _construct(onnx_ir_passes()[name], name, given)
+    raise GraphcError(f"unknown pass '{name}'", code="spec/unknown-pass", hint=suggest(name, pass_names()))
+
+
+def find_rewrite(name: str) -> Rewrite:
+    """The rewrite of that name. Raises GraphcError when there is none."""
+    found = registry.find(registry.PASSES, name).attribute()
+    if not isinstance(found, Rewrite):
+        raise GraphcError(f"'{name}' is a pass but not a rewrite", code="spec/unknown-pass")
+    return found
+
+
+def pass_names() -> list[str]:
+    """Everything that may stand in a pipeline's text: rewrites, onnx_ir's passes, named pipelines."""
+    return sorted({*registry.entries(registry.PASSES), *onnx_ir_passes(), *named_pipelines()})
+
+
+@cache
+def onnx_ir_passes() -> dict[str, type[ir.passes.PassBase]]:
+    """onnx_ir's common passes by class name in kebab-case, without the suffix `Pass`."""
+    classes = {
+        name: cls for name, cls in vars(common).items() if name.endswith("Pass") and isinstance(cls, type)
+    }
+    return {re.sub(r"(?<!^)(?=[A-Z])", "-", n.removesuffix("Pass")).lower(): c for n, c in classes.items()}
+
+
+@cache
+def named_pipelines() -> dict[str, str]:
+    """Named pipelines, name -> text, from the entry points of the group graphc.pipelines."""
+    found: dict[str, tuple[str, str]] = {}
+    for point in entry_points(group=registry.PIPELINES):
+        owner = point.dist.name if point.dist else "an unnamed distribution"
+        for name, text in point.load().items():
+            if name in found:
+                raise GraphcError(
+                    f"pipeline '{name}' is claimed by {found[name][1]} and by {owner}",
+                    code="run/plugin-failed",
+                    hint="uninstall one of the two",
+                )
+            found[name] = text, owner
+    return {name: text for name, (text, _) in found.items()}
+
+
+def parse(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`"a,b{x=1}"` -> ("a", {}), ("b", {"x": 1}). Raises GraphcError (spec/unknown-pass) on anything else."""
+    position = 0
+    while position < len(text):
+        found = _ITEM.match(text, position)
+        if found is None:
+            raise GraphcError(
+                f"'{text[position:]}' is not a list of passes",
+                code="spec/unknown-pass",
+                hint="write a,b{option=1,other=text}",
+            )
+        name, options = found.groups()
+        yield name, dict(_option(pair) for pair in (options or "").split(",") if pair.strip())
+        position = found.end()
+
+
+_ITEM = re.compile(r"\s*([A-Za-z][\w.-]*)\s*(?:\{([^{}]*)\})?\s*(?:,(?=\s*\S)|$)")
+
+
+def _option(pair: str) -> tuple[str, Any]:
+    name, equals, text = (part.strip() for part in pair.partition("="))
+    if not equals or not name:
+        raise GraphcError(
+            f"'{pair}' is not an option", code="spec/unknown-pass-option", hint="write name=value"
+        )
+    return name, _value(text)
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _make(item: Any, depth: int = 0) -> Iterator[ir.passes.PassBase]:
+    if isinstance(item, Rewrite):
+        yield item()
+    elif isinstance(item, ir.passes.PassBase):
+        yield item
+    elif isinstance(item, Mapping):
+        for name, options in item.items():
+            yield find_pass(name, options)
+    elif isinstance(item, str):
+        for name, options in parse(item):
+            yield from _named(name, options, depth)
+    else:
+        raise GraphcError(
+            f"{item!r} is not a pass",
+            code="spec/unknown-pass",
+            hint="give a name, a {name: options} mapping, a rewrite, or an onnx_ir pass",
+        )
+
+
+def _named(name: str, options: dict[str, Any], depth: int) -> Iterator[ir.passes.PassBase]:
+    if name not in named_pipelines():
+        yield find_pass(name, options)
+        return
+    if depth > 8:
+        raise GraphcError(f"pipeline '{name}' contains itself", code="spec/unknown-pass")
+    if options:
+        raise GraphcError(f"pipeline '{name}' takes no options", code="spec/unknown-pass-option")
+    yield from _make(named_pipelines()[name], depth + 1)
+
+
+def _construct(cls: type[ir.passes.PassBase], name: str, options: dict[str, Any]) -> ir.passes.PassBase:
+    try:
+        return cls(**options)
+    except TypeError as error:
+        raise GraphcError(f"'{name}': {error}", code="spec/unknown-pass-option") from error
+
+
+def _name(each: ir.passes.PassBase) -> str:
+    if isinstance(each, RewritePass):
+        return each.rewrite.name
+    return registry.kebab(re.sub(r"(?<!^)(?=[A-Z])", "-", type(each).__name__.removesuffix("Pass")).lower())
+
+
+def _step(
+    each: ir.passes.PassBase, name: str, modified: bool, before: Summary, after: Summary, seconds: float
+) -> Step:
+    if not isinstance(each, RewritePass):
+        return Step(name, modified, (), (), before, after, seconds, None)
+    return Step(
+        name,
+        modified,
+        tuple(each.fired),
+        tuple(each.refused),
+        before,
+        after,
+        seconds,
+        each.rewrite.numerics,
+        each.rewrite.bound,
+    )

@@ -1,0 +1,253 @@
+"""Rewrites: laws with conditions, and the engine that applies them.
+
+A rewrite is a pure function of a View and a Tape. Running it is the legality check (`require` and the view's own
+refusals) and yields the candidate, so that it can be priced, explained and thrown away. The engine refuses what the
+function did not read (the closed world), whatever would change a type or shape, and whatever the price says no to.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import onnx_ir as ir
+
+from graphc import splice
+from graphc.errors import GraphcError, suggest
+from graphc.price import cheaper
+from graphc.registry import kebab
+from graphc.tape import Tape
+from graphc.view import Refusal, View
+
+if TYPE_CHECKING:
+    from graphc.cases import Case
+
+NUMERICS = ("exact", "reassociates", "approximates")
+Construction = Callable[..., Any]
+
+_waived: ContextVar[frozenset[str]] = ContextVar("waived", default=frozenset())
+
+
+def require(condition: object, reason: str, *, conservative: str = "") -> None:
+    """A condition of a rewrite. Raises Refusal(reason) when it does not hold.
+
+    `reason` is a literal, one per condition: tests and the catalogue are generated from it. `conservative` says why
+    a condition is kept although the rewrite would be right without it.
+    """
+    if not condition and reason not in _waived.get():
+        raise Refusal(reason)
+
+
+@contextmanager
+def waive(*reasons: str) -> Iterator[None]:
+    """Ignore these conditions inside the block: how tests show that a condition is needed."""
+    token = _waived.set(_waived.get() | set(reasons))
+    try:
+        yield
+    finally:
+        _waived.reset(token)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A `require` as found in the source: its reason, and why it is stricter than needed, if it is."""
+
+    reason: str
+    conservative: str = ""
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A law with conditions. `improves` names what it claims to lower: macs, bytes, nodes.
+
+    A rewrite that claims to improve something fires only where the price agrees; one that claims nothing brings a
+    node to another form and fires wherever it is legal. The option `when` (cheaper | always) overrides that.
+    """
+
+    name: str
+    roots: tuple[str, ...]
+    construct: Construction
+    numerics: str
+    improves: tuple[str, ...]
+    bound: float = 0.0
+    _cases: list[Callable[[], Iterator[Case]]] = field(default_factory=list, compare=False)
+
+    def cases(self, generator: Callable[[], Iterator[Case]]) -> Callable[[], Iterator[Case]]:
+        """Decorator: the generator that yields this rewrite's cases."""
+        self._cases.append(generator)
+        return generator
+
+    def all_cases(self) -> list[Case]:
+        """Every case, firing and refusing."""
+        return [case for generator in self._cases for case in generator()]
+
+    @property
+    def doc(self) -> str:
+        """The docstring of the rewrite's module: what, law, why."""
+        return inspect.cleandoc(inspect.getmodule(self.construct).__doc__ or "")  # type: ignore[union-attr] # a function has a module
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every `require` in the rewrite's module, in source order."""
+        return conditions_of(inspect.getsource(inspect.getmodule(self.construct)))  # type: ignore[arg-type] # as above
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options with their defaults: the construction's keyword-only parameters, and `when`."""
+        parameters = inspect.signature(self.construct).parameters.values()
+        own = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        return {**own, "when": "cheaper" if self.improves else "always"}
+
+    def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """`given` over the defaults. Raises GraphcError (spec/unknown-pass-option) on a name or type that is not ours."""
+        bound = self.options
+        for key, value in given.items():
+            name = key.replace("-", "_")
+            if name not in bound:
+                raise GraphcError(
+                    f"'{self.name}' has no option '{key}'",
+                    code="spec/unknown-pass-option",
+                    hint=suggest(name, bound),
+                )
+            default = bound[name]
+            if default is not None and not isinstance(value, type(default)):
+                raise GraphcError(
+                    f"option '{key}' of '{self.name}' is {value!r}, not a {type(default).__name__}",
+                    code="spec/unknown-pass-option",
+                    hint=f"its default is {default!r}",
+                )
+            bound[name] = value
+        if bound["when"] not in ("cheaper", "always"):
+            raise GraphcError(
+                f"'when' of '{self.name}' is {bound['when']!r}",
+                code="spec/unknown-pass-option",
+                hint="cheaper or always",
+            )
+        return bound
+
+    def propose(self, node: ir.Node, opset: int, options: Mapping[str, Any]) -> splice.Proposal:
+        """The replacement of `node`, built but not applied. Raises Refusal with the reason why not."""
+        view, tape = View(node, opset), Tape(opset)
+        try:
+            return self._propose(view, tape, options)
+        except BaseException:
+            tape.discard()
+            raise
+
+    def _propose(self, view: View, tape: Tape, options: Mapping[str, Any]) -> splice.Proposal:
+        keywords = {name: value for name, value in options.items() if name != "when"}
+        result = self.construct(view, tape, **keywords)
+        for seen in view.trail:
+            for leftover in seen.unread():
+                raise Refusal(leftover)
+        proposal = splice.Proposal(
+            root=view.node,
+            matched=tuple(dict.fromkeys(seen.node for seen in view.trail)),
+            nodes=tuple(tape.nodes),
+            initializers=tuple(tape.initializers),
+            replaced=_mapping(view.node, result),
+        )
+        splice.check(proposal)
+        if options["when"] == "cheaper" and not cheaper(proposal, view.opset):
+            raise Refusal("it would not be cheaper here")
+        return proposal
+
+    def __call__(self, **options: Any) -> RewritePass:
+        """This rewrite as a pass of any onnx_ir PassManager."""
+        return RewritePass(self, self.bind(options))
+
+
+def rewrite(
+    *roots: str, numerics: str, improves: Sequence[str] = (), bound: float = 0.0
+) -> Callable[[Construction], Rewrite]:
+    """Declare a rewrite whose last node is one of `roots`.
+
+    `numerics`: "exact" (bit-equal), "reassociates" (the same real function, rounded otherwise) or "approximates"
+    (within `bound`, relative; opt-in only). The function's name is the rewrite's name and its file's stem.
+    """
+    if numerics not in NUMERICS or (numerics == "approximates") != (bound > 0):
+        raise ValueError(f"numerics is one of {NUMERICS}, with a bound for 'approximates' only")
+
+    def declare(construct: Construction) -> Rewrite:
+        return Rewrite(kebab(construct.__name__), roots, construct, numerics, tuple(improves), bound)
+
+    return declare
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a rewrite fired or was refused: the node's name and, if refused, the reason."""
+
+    node: str
+    reason: str = ""
+
+
+class RewritePass(ir.passes.InPlacePass):
+    """One rewrite with its options, applied until nothing changes; `fired` and `refused` tell about the last run."""
+
+    def __init__(self, rewrite: Rewrite, options: dict[str, Any]) -> None:
+        self.rewrite, self.options = rewrite, options
+        self.fired: list[Site] = []
+        self.refused: list[Site] = []
+
+    def __repr__(self) -> str:
+        return self.rewrite.name
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Apply the rewrite everywhere. Raises GraphcError if it never comes to an end."""
+        self.fired, self.refused = [], []
+        for graph, opset in splice.graphs(model):
+            limit = 10 * len(graph) + 100
+            while self._sweep(graph, opset):
+                if len(self.fired) > limit:
+                    raise GraphcError(
+                        f"'{self.rewrite.name}' does not come to an end: it fired {len(self.fired)} times",
+                        code="run/endless-rewrite",
+                        hint="it makes what it matches; report this to whoever ships the rewrite",
+                    )
+        return ir.passes.PassResult(model, bool(self.fired))
+
+    def _sweep(self, graph: splice.GraphLike, opset: int) -> bool:
+        """One walk over the graph, in order; True if anything fired."""
+        fired, self.refused = len(self.fired), []
+        names = splice.Names(graph)
+        for node in graph:
+            if node.op_type not in self.rewrite.roots or node.domain:
+                continue
+            try:
+                proposal = self.rewrite.propose(node, opset, self.options)
+            except Refusal as refusal:
+                self.refused.append(Site(node.name or "", refusal.reason))
+                continue
+            self.fired.append(Site(node.name or ""))
+            splice.apply(graph, proposal, self.rewrite.name, names)
+        return len(self.fired) > fired
+
+
+def conditions_of(source: str) -> tuple[Condition, ...]:
+    """The `require` calls of a module's source. Raises ValueError if a reason is not a literal string."""
+    found = []
+    for call in ast.walk(ast.parse(textwrap.dedent(source))):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "require"):
+            continue
+        reason = ast.literal_eval(call.args[1])
+        notes = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+        found.append((call.lineno, Condition(reason, notes.get("conservative", ""))))
+    return tuple(condition for _, condition in sorted(found, key=lambda pair: pair[0]))
+
+
+def _mapping(root: ir.Node, result: Any) -> dict[ir.Value, ir.Value]:
+    """What a construction returned, as old value -> new value."""
+    if isinstance(result, ir.Value):
+        return {root.outputs[0]: result}
+    if isinstance(result, tuple):
+        return dict(zip(root.outputs, result, strict=False))
+    if isinstance(result, dict):
+        return result
+    raise TypeError(f"a rewrite returns a value, a tuple of values or a mapping, not {type(result).__name__}")

@@ -1,0 +1,258 @@
+"""How far two models that compute the same real function may differ: derived, never picked.
+
+A sum of K products in floating point takes K roundings. Summed in another order it takes K others, and the two
+results differ by a random walk of partial sums: about 0.3·eps·√K of the result's root mean square (rounding is
+uniform in ±eps/2 of a partial sum that grows like √k, and two independent sums are compared). The largest of a
+million such differences is about 5 times their root mean square (√(2 ln n)), so one reduction may show
+
+    max|a − b|  ≤  1.5·eps·√K · max|a|
+
+A later layer passes that on and adds its own, independent one, so squares add along a path of the graph:
+√(K₁ + K₂ + …) over the heaviest path, where every operator that is no reduction is one rounding (K = 1).
+Signal and error are amplified alike on average but not in every place (a ReLU keeps the error of what it keeps, a
+normalisation divides by a deviation that is smaller than the mean), for which GAIN doubles the bound:
+
+    relative = 2 · 1.5 · eps · √(Σ K)
+
+Everything is relative to max|a| of that output: cancellation makes the relative error of a single element
+meaningless. eps is that of the coarsest floating type a computed value of the graph has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import onnx_ir as ir
+
+ONE_REDUCTION = 1.5
+GAIN = 2.0
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Two outputs agree when max|a − b| ≤ absolute + relative · max|a|; both zero means bit-equal."""
+
+    relative: float = 0.0
+    absolute: float = 0.0
+
+    def allowed(self, scale: float) -> float:
+        """The largest permitted max|a − b| for an output whose largest magnitude is `scale`."""
+        return self.absolute + self.relative * scale
+
+    def __str__(self) -> str:
+        if self == EXACT:
+            return "bit-equal"
+        parts = [f"{self.relative:.1e}·max|a|"] if self.relative else []
+        parts += [f"{self.absolute:.1e}"] if self.absolute else []
+        return " + ".join(parts)
+
+
+EXACT = Tolerance()
+
+
+class Declared(Protocol):
+    """What is asked of a rewrite: "exact", "reassociates" or "approximates" with a relative `bound`."""
+
+    @property
+    def numerics(self) -> str: ...
+    @property
+    def bound(self) -> float: ...
+
+
+def derive(model: ir.Model, fired: Iterable[Declared]) -> Tolerance:
+    """The tolerance between `model` and what the rewrites that fired made of it, one item per time one fired.
+
+    Only "exact" ones (or none): bit-equal. Any other: the rounding of the whole graph, see the module's docstring,
+    plus the bounds of the approximations, which add in the worst case.
+    """
+    applied = list(fired)
+    if all(rewrite.numerics == "exact" for rewrite in applied):
+        return EXACT
+    return Tolerance(rounding(model).relative + sum(rewrite.bound for rewrite in applied))
+
+
+def rounding(model: ir.Model) -> Tolerance:
+    """The tolerance for another order of summation anywhere in `model`; bit-equal if it computes no floats."""
+    computed = [value for node in model.graph for value in node.outputs]
+    eps = max((_eps(value.dtype) for value in [*model.graph.inputs, *computed]), default=0.0)
+    return Tolerance(ONE_REDUCTION * GAIN * eps * math.sqrt(heaviest_path(model)))
+
+
+def heaviest_path(model: ir.Model) -> int:
+    """The number of roundings on the heaviest path of the main graph: Σ K over its nodes.
+
+    A node of K unknown (a reduction over an axis of unknown size) counts as the longest reduction that is known. The
+    body of an If, Loop, Scan or function counts once, whatever its trip count.
+    """
+    lengths: dict[ir.Node, int | None] = {
+        node: reduction_length(node) for graph in model.graphs() for node in graph
+    }
+    for function in model.functions.values():
+        lengths.update({node: reduction_length(node) for node in function})
+    longest = max((k for k in lengths.values() if k is not None), default=1)
+    known = {node: longest if k is None else k for node, k in lengths.items()}
+    bodies = {identifier: function.graph for identifier, function in model.functions.items()}
+    return max(_path(model.graph, known, bodies, {}, 0), 1)
+
+
+def _path(
+    graph: ir.Graph,
+    lengths: Mapping[ir.Node, int],
+    bodies: Mapping[ir.OperatorIdentifier, ir.Graph],
+    reached: dict[ir.Value, int],
+    start: int,
+) -> int:
+    """The heaviest path to any value of `graph`, whose own inputs begin at `start`; `reached` is filled on the way."""
+    heaviest = start
+    for node in graph:
+        weight = max((reached.get(x, start) for x in node.inputs if x is not None), default=start)
+        inner = [bodies[node.op_identifier()]] if node.op_identifier() in bodies else []
+        inner += [g for attribute in node.attributes.values() for g in _graphs(attribute)]
+        weight = max((_path(g, lengths, bodies, reached, weight) for g in inner), default=weight)
+        weight += lengths[node]
+        reached.update(dict.fromkeys(node.outputs, weight))
+        heaviest = max(heaviest, weight)
+    return heaviest
+
+
+def _graphs(attribute: ir.Attr) -> list[ir.Graph]:
+    if attribute.is_ref():
+        return []
+    if attribute.type == ir.AttributeType.GRAPH:
+        return [attribute.as_graph()]
+    return list(attribute.as_graphs()) if attribute.type == ir.AttributeType.GRAPHS else []
+
+
+# ---------------------------------------------------------------- how many terms one operator sums
+
+
+def reduction_length(node: ir.Node) -> int | None:
+    """The number of terms K that one element of the node's output sums: 1 for elementwise, None if not known."""
+    if node.op_type.startswith("Reduce") or node.op_type.startswith("Global"):
+        return _shrinkage(node)
+    rule = _TERMS.get(node.op_type)
+    return rule(node) if rule else 1
+
+
+def _sizes(node: ir.Node, index: int) -> tuple[int, ...] | None:
+    """The static shape of an input, or None."""
+    value = node.inputs[index] if index < len(node.inputs) else None
+    shape = value.shape if value is not None else None
+    if value is not None and shape is None and value.const_value is not None:
+        shape = value.const_value.shape
+    return tuple(int(d) for d in shape.numpy()) if shape is not None and shape.is_static() else None
+
+
+def _attribute(node: ir.Node, name: str, default: int) -> int:
+    attribute = node.attributes.get(name)
+    return default if attribute is None or attribute.is_ref() else attribute.as_int()
+
+
+def _conv(node: ir.Node) -> int | None:
+    weight = _sizes(node, 1)
+    return math.prod(weight[1:]) if weight else None
+
+
+def _conv_transpose(node: ir.Node) -> int | None:
+    """At most Cin/g · ∏k: a stride shares the taps out over its phases."""
+    weight = _sizes(node, 1)
+    return weight[0] // max(_attribute(node, "group", 1), 1) * math.prod(weight[2:]) if weight else None
+
+
+def _matmul(node: ir.Node) -> int | None:
+    left, right = _sizes(node, 0), _sizes(node, 1)
+    if right:
+        return right[-2] if len(right) > 1 else right[0]
+    return left[-1] if left else None
+
+
+def _gemm(node: ir.Node) -> int | None:
+    right = _sizes(node, 1)
+    return right[1 if _attribute(node, "transB", 0) else 0] if right else None
+
+
+def _einsum(node: ir.Node) -> int | None:
+    """√(|A|·|B| / |out|) is K for a matrix product, and too large by √batch for a batched one."""
+    out = node.outputs[0].shape
+    sizes = [_sizes(node, index) for index in range(len(node.inputs))]
+    if out is None or not out.is_static() or any(s is None for s in sizes):
+        return None
+    product = math.prod(math.prod(s) for s in sizes if s is not None)
+    return max(math.isqrt(product // max(math.prod(int(d) for d in out.numpy()), 1)), 1)
+
+
+def _shrinkage(node: ir.Node) -> int | None:
+    """Elements of the input per element of the output: a reduction over whole axes."""
+    data, out = _sizes(node, 0), node.outputs[0].shape
+    if data is None or out is None or not out.is_static():
+        return None
+    return max(math.prod(data) // max(math.prod(int(d) for d in out.numpy()), 1), 1)
+
+
+def _window(node: ir.Node) -> int | None:
+    kernel = node.attributes.get("kernel_shape")
+    return math.prod(kernel.as_ints()) if kernel is not None and not kernel.is_ref() else None
+
+
+def _per_channel(node: ir.Node) -> int | None:
+    """InstanceNormalization: the spatial size."""
+    data = _sizes(node, 0)
+    return math.prod(data[2:]) if data else None
+
+
+def _per_group(node: ir.Node) -> int | None:
+    data = _sizes(node, 0)
+    return math.prod(data[1:]) // max(_attribute(node, "num_groups", 1), 1) if data else None
+
+
+def _from_axis(node: ir.Node) -> int | None:
+    """LayerNormalization: all axes from `axis` on."""
+    data = _sizes(node, 0)
+    return math.prod(data[_attribute(node, "axis", -1) :]) if data else None
+
+
+def _one_axis(node: ir.Node) -> int | None:
+    data = _sizes(node, 0)
+    axis = _attribute(node, "axis", -1)
+    return data[axis] if data and -len(data) <= axis < len(data) else None
+
+
+def _recurrent(node: ir.Node) -> int | None:
+    """Each step sums its input and its state, and hands the result to the next."""
+    data, weight, state = _sizes(node, 0), _sizes(node, 1), _sizes(node, 2)
+    if data is None or weight is None or state is None:
+        return None
+    return data[0 if _attribute(node, "layout", 0) == 0 else 1] * (weight[-1] + state[-1])
+
+
+_TERMS: dict[str, Callable[[ir.Node], int | None]] = {
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "DeformConv": _conv,
+    "MatMul": _matmul,
+    "Gemm": _gemm,
+    "Einsum": _einsum,
+    "AveragePool": _window,
+    "LpPool": _window,
+    "InstanceNormalization": _per_channel,
+    "GroupNormalization": _per_group,
+    "LayerNormalization": _from_axis,
+    "RMSNormalization": _from_axis,
+    "Softmax": _one_axis,
+    "LogSoftmax": _one_axis,
+    "LpNormalization": _one_axis,
+    "MeanVarianceNormalization": _per_channel,
+    "RNN": _recurrent,
+    "GRU": _recurrent,
+    "LSTM": _recurrent,
+    "SoftmaxCrossEntropyLoss": _shrinkage,
+    "NegativeLogLikelihoodLoss": _shrinkage,
+}
+
+
+def _eps(dtype: ir.DataType | None) -> float:
+    """The distance from 1 to the next number of a floating type; 0 for a type that is none or is unknown."""
+    return 2.0**-dtype.mantissa_bitwidth if dtype is not None and dtype.is_floating_point() else 0.0

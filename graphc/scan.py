@@ -1,0 +1,130 @@
+"""What an untrusted ONNX model may look like, checked on its protobuf before the checker or a runtime sees it.
+
+Native code crashes or explodes on some of these: functions that call themselves, a chain of functions each of which
+calls the next twice (24 of them, 1.5 kB, are 16 million nodes), a tensor that declares more elements than the file has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import onnx
+
+from graphc.errors import GraphcError
+from graphc.external import check_external, data_type, stored_bytes
+from graphc.limits import Limits
+
+Identifier = tuple[str, str, str]  # domain, name, overload
+
+TYPED_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
+
+
+def scan(model: onnx.ModelProto, directory: Path, limits: Limits) -> None:
+    """Raises GraphcError for a model that is too large once expanded, or whose tensors are not what they declare.
+
+    Codes: security/expansion-bomb, security/tensor-larger-than-file, spec/limit-exceeded, and those of
+    `external.check_external`.
+    """
+    bodies = {
+        (_domain(f.domain), f.name, f.overload): _Body().read(f.node).attributes(f.attribute_proto)
+        for f in model.functions
+    }
+    main = _Body().graph(model.graph)
+    for training in model.training_info:
+        main.graph(training.initialization).graph(training.algorithm)
+    _check_size(main, bodies, limits)
+    for body in (main, *bodies.values()):
+        for tensor in body.tensors:
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                check_external(tensor, directory)
+            else:
+                _check_inline(tensor)
+
+
+@dataclass
+class _Body:
+    """What the nodes of a graph or a function hold, those of nested graphs included."""
+
+    calls: Counter[Identifier] = field(default_factory=Counter)
+    tensors: list[onnx.TensorProto] = field(default_factory=list)
+
+    def graph(self, graph: onnx.GraphProto) -> _Body:
+        self.tensors += graph.initializer
+        self.tensors += _parts(graph.sparse_initializer)
+        return self.read(graph.node)
+
+    def read(self, nodes: Iterable[onnx.NodeProto]) -> _Body:
+        for node in nodes:
+            self.calls[_domain(node.domain), node.op_type, node.overload] += 1
+            self.attributes(node.attribute)
+        return self
+
+    def attributes(self, attributes: Iterable[onnx.AttributeProto]) -> _Body:
+        for attribute in attributes:
+            self.tensors += [attribute.t] if attribute.HasField("t") else []
+            self.tensors += attribute.tensors
+            self.tensors += _parts(attribute.sparse_tensors)
+            self.tensors += _parts([attribute.sparse_tensor]) if attribute.HasField("sparse_tensor") else []
+            for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+                self.graph(graph)
+        return self
+
+
+def _parts(tensors: Iterable[onnx.SparseTensorProto]) -> Iterator[onnx.TensorProto]:
+    for tensor in tensors:
+        yield from (tensor.values, tensor.indices)
+
+
+def _check_size(main: _Body, bodies: dict[Identifier, _Body], limits: Limits) -> None:
+    """Count nodes with every call replaced by its body: a sum over the call graph, callees first."""
+    callees = {name: [c for c in body.calls if c in bodies] for name, body in bodies.items()}
+    try:
+        order = list(TopologicalSorter(callees).static_order())
+    except CycleError as error:
+        circle = " -> ".join(name for _, name, _ in error.args[1][:8])
+        raise GraphcError(
+            f"functions call each other in a circle: {circle}", code="security/expansion-bomb"
+        ) from None
+    nodes: dict[Identifier, int] = {}
+    for name in order:
+        nodes[name] = _expanded(bodies[name], nodes, limits.graph_nodes)
+    total = _expanded(main, nodes, limits.graph_nodes)
+    if total > limits.graph_nodes:
+        raise GraphcError(
+            f"the model has more than {limits.graph_nodes} nodes"
+            + (" once its functions are expanded" if bodies else ""),
+            code="security/expansion-bomb" if bodies else "spec/limit-exceeded",
+            hint=f"allow more with --limit graph-nodes={10 * limits.graph_nodes}, if you trust this model",
+        )
+
+
+def _expanded(body: _Body, nodes: dict[Identifier, int], limit: int) -> int:
+    """At most `limit` + 1, so that numbers stay small however deep the doubling is."""
+    return min(sum(count * nodes.get(name, 1) for name, count in body.calls.items()), limit + 1)
+
+
+def _check_inline(tensor: onnx.TensorProto) -> None:
+    """The bytes or numbers that a tensor carries are as many as its shape declares."""
+    elements = math.prod(tensor.dims)
+    if tensor.HasField("raw_data"):
+        stored, allowed = len(tensor.raw_data), {stored_bytes(tensor)}
+    else:
+        dtype = data_type(tensor)
+        width = dtype.bitwidth if dtype.name != "STRING" else 8
+        stored = sum(len(getattr(tensor, name)) for name in TYPED_FIELDS)
+        packed = -(-elements * width // 8) if width < 8 else elements
+        allowed = {packed, 2 * elements} if dtype.name.startswith("COMPLEX") else {packed, elements}
+    if any(d < 0 for d in tensor.dims) or stored not in allowed:
+        raise GraphcError(
+            f"tensor '{tensor.name}' of shape {tuple(tensor.dims)} carries {stored} stored values, not {max(allowed)}",
+            code="security/tensor-larger-than-file",
+        )
+
+
+def _domain(domain: str) -> str:
+    return "" if domain == "ai.onnx" else domain

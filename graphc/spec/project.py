@@ -1,0 +1,151 @@
+"""Finds and reads the files of one project: the spec, what it extends, and what it imports.
+
+A spec may only name files inside its project: the nearest directory at or above it that holds `.git`,
+`pyproject.toml` or `graphc.toml`, or its own directory where there is none. Links are followed before that is checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphc.errors import GraphcError, Note, Where
+from graphc.limits import Limits
+from graphc.spec.document import read
+from graphc.spec.tree import Mapping, Scalar, Tree
+
+MARKERS = (".git", "pyproject.toml", "graphc.toml")
+CHOICES = ("optimizer", "weights")  # one of several keys: merging two of them would ask for both
+MAX_FILES = 256  # imports of imports, each counted as often as it is named
+
+
+def root_of(path: Path) -> Path:
+    """The project that a spec belongs to, links resolved."""
+    directory = Path(os.path.realpath(path)).parent
+    for candidate in (directory, *directory.parents):
+        if any((candidate / marker).exists() for marker in MARKERS):
+            return candidate
+    return directory
+
+
+def split_variant(source: str) -> tuple[str, str | None]:
+    """`edsr.yaml@x4` -> `edsr.yaml`, `x4`; a file that has that very name wins."""
+    path, at, variant = source.rpartition("@")
+    return (path, variant) if at and not os.path.exists(source) else (source, None)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A spec file that is being read, and the files that led to it."""
+
+    real: Path
+    note: Note
+    outer: Opened | None = None
+
+    def __contains__(self, real: Path) -> bool:
+        return real == self.real or (self.outer is not None and real in self.outer)
+
+
+class Project:
+    """Reads spec files under limits and never outside `root`."""
+
+    def __init__(self, root: Path, limits: Limits) -> None:
+        self.root, self.limits = Path(os.path.realpath(root)), limits
+        self._directories: dict[str, Path] = {}
+        self._files = 0
+
+    def adopt(self, file: str, directory: Path) -> None:
+        """Paths written in `file` (the name that its tree's places carry) are relative to `directory`."""
+        self._directories[file] = directory
+
+    def directory(self, file: str) -> Path:
+        """The directory that paths written in `file` are relative to."""
+        return self._directories[file]
+
+    def open(self, path: Path, opened: Opened | None = None, where: Where | None = None) -> tuple[Mapping, Opened]:
+        """The tree of a file, merged over what it extends.
+
+        Raises GraphcError: spec/import-cycle, spec/limit-exceeded, and everything `document.read` raises.
+        """
+        real = Path(os.path.realpath(path))
+        if opened is not None and real in opened:
+            raise GraphcError(
+                f"'{path}' imports or extends itself",
+                code="spec/import-cycle",
+                where=where,
+                hint="move what both need into a third spec",
+                notes=_steps(opened),
+            )
+        self._files += 1
+        if self._files > MAX_FILES:
+            raise GraphcError(
+                f"more than {MAX_FILES} specs are imported", code="spec/limit-exceeded", where=where
+            )
+        tree = read(path, self.limits)
+        self.adopt(str(path), path.parent)
+        here = Opened(real, Note(f"in '{path.name}'", where), opened)
+        return self.extended(tree, here), here
+
+    def extended(self, tree: Mapping, opened: Opened | None) -> Mapping:
+        """The tree merged over the spec that it names in `extends`."""
+        extends = tree.get("extends")
+        if not isinstance(extends, Scalar) or not isinstance(extends.value, str):
+            return tree
+        try:
+            base, _ = self.open(self.resolve(extends.value, extends.where), opened, extends.where)
+        except GraphcError as error:
+            error.where = error.where or extends.where
+            raise
+        return merged(base, tree)
+
+    def resolve(self, text: str, where: Where) -> Path:
+        """The file that a spec names. Raises GraphcError (spec/import-escapes-project)."""
+        if "://" in text:
+            raise GraphcError(
+                f"'{text}' is a URL",
+                code="spec/import-escapes-project",
+                where=where,
+                hint="download the file into the project, and pin it with sha256",
+            )
+        path = Path(os.path.normpath(self.directory(where.file) / text))
+        if not Path(os.path.realpath(path)).is_relative_to(self.root):
+            raise GraphcError(
+                f"'{text}' is outside the project",
+                code="spec/import-escapes-project",
+                where=where,
+                hint=f"a spec can name files below the directory that holds {', '.join(MARKERS)}",
+            )
+        return path
+
+
+def check_sha256(path: Path, expected: str, where: Where | None) -> None:
+    """Raises GraphcError (security/hash-mismatch) unless the file has that SHA-256."""
+    with path.open("rb") as stream:
+        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+    if actual != expected:
+        raise GraphcError(
+            f"'{path.name}' has the SHA-256 {actual}, not the pinned one",
+            code="security/hash-mismatch",
+            where=where,
+            hint="check what changed before you change the pin",
+        )
+
+
+def merged(base: Tree, over: Tree, key: str = "") -> Tree:
+    """Mappings merge key by key; everything else, and what is a choice, is replaced."""
+    if not isinstance(base, Mapping) or not isinstance(over, Mapping) or key in CHOICES:
+        return over
+    entries = dict(base.entries)
+    for name, tree in over.entries.items():
+        entries[name] = merged(entries[name], tree, name) if name in entries else tree
+    return Mapping(entries, over.where, {**base.keys, **over.keys})
+
+
+def _steps(opened: Opened | None) -> list[Note]:
+    notes = []
+    while opened is not None:
+        notes.append(opened.note)
+        opened = opened.outer
+    return notes

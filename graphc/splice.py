@@ -1,0 +1,233 @@
+"""Putting a proposal into a graph: what every rewrite is held to, whatever it does.
+
+Types and shapes stay; graph inputs and outputs keep their names; names are fresh; shared initializers are never
+overwritten; what a subgraph captures stays alive; node names survive on what replaces them; dead nodes go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import onnx_ir as ir
+
+from graphc.view import Refusal
+
+GraphLike = ir.Graph | ir.Function
+TAG = "graphc.rewrites"  # node metadata: the rewrites that made the node, in order
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A replacement, built but not applied: `replaced` maps old values to new (or existing) ones."""
+
+    root: ir.Node
+    matched: tuple[ir.Node, ...]
+    nodes: tuple[ir.Node, ...]
+    initializers: tuple[ir.Value, ...]
+    replaced: dict[ir.Value, ir.Value]
+
+    @cached_property
+    def dying(self) -> tuple[ir.Node, ...]:
+        """The matched nodes that nothing uses once the replaced values are gone, root first."""
+        dead: dict[ir.Node, None] = {}
+        pending = [self.root, *(value.producer() for value in self.replaced)]
+        while pending:
+            node = pending.pop()
+            if node is None or node in dead or not self._is_dead(node, dead):
+                continue
+            dead[node] = None
+            pending += [value.producer() for value in node.inputs if value is not None]
+        return tuple(dead)
+
+    def _is_dead(self, node: ir.Node, dead: dict[ir.Node, None]) -> bool:
+        if node in self.nodes or (node not in self.matched and not _is_constant_node(node)):
+            return False
+        return all(value in self.replaced or self._is_unused(value, dead) for value in node.outputs)
+
+    def _is_unused(self, value: ir.Value, dead: dict[ir.Node, None]) -> bool:
+        kept_alive = any(value is new for new in self.replaced.values()) or value.is_graph_output()
+        return not kept_alive and all(
+            use.node in dead or use.node in self._unborn_leftovers for use in value.uses()
+        )
+
+    @cached_property
+    def _unborn_leftovers(self) -> frozenset[ir.Node]:
+        """Recorded nodes that no result needs: they are never inserted, so their uses do not count."""
+        needed: set[ir.Node] = set()
+        pending = [value.producer() for value in self.replaced.values()]
+        while pending:
+            node = pending.pop()
+            if node is None or node in needed or node not in self.nodes:
+                continue
+            needed.add(node)
+            pending += [value.producer() for value in node.inputs if value is not None]
+        return frozenset(self.nodes) - needed
+
+    @cached_property
+    def born(self) -> tuple[ir.Node, ...]:
+        """The recorded nodes that the results need, in order."""
+        return tuple(node for node in self.nodes if node not in self._unborn_leftovers)
+
+
+class Names:
+    """The names a graph already uses, so that new ones are fresh."""
+
+    def __init__(self, graph: GraphLike) -> None:
+        values = [*graph.inputs, *(graph.initializers.values() if isinstance(graph, ir.Graph) else ())]
+        self._used = {value.name for value in values}
+        for node in graph.all_nodes():
+            self._used.add(node.name)
+            self._used.update(value.name for value in node.outputs)
+
+    def fresh(self, wanted: str) -> str:
+        """`wanted`, or `wanted_2`, `wanted_3`, ... when it is taken."""
+        name, count = wanted, 1
+        while name in self._used:
+            count += 1
+            name = f"{wanted}_{count}"
+        self._used.add(name)
+        return name
+
+    def release(self, name: str | None) -> None:
+        """The name's owner is gone."""
+        self._used.discard(name)
+
+
+def graphs(model: ir.Model) -> Iterator[tuple[GraphLike, int]]:
+    """Every graph of a model with its opset: the main one, subgraphs, functions and their subgraphs."""
+    opset = model.opset_imports.get("", 1)
+    yield model.graph, opset
+    for graph in model.graph.subgraphs():
+        yield graph, opset
+    for function in model.functions.values():
+        own = function.opset_imports.get("", opset)
+        yield function, own
+        for graph in function.subgraphs():
+            yield graph, own
+
+
+def check(proposal: Proposal) -> None:
+    """Raise Refusal when the replacement changes a type or shape, or could not keep a graph output's name."""
+    for old, new in proposal.replaced.items():
+        if new.type is not None and old.type is not None and new.dtype != old.dtype:
+            raise Refusal(f"the type would change from {old.dtype} to {new.dtype}")
+        if not _shapes_agree(old.shape, new.shape):
+            raise Refusal(f"the shape would change from {old.shape} to {new.shape}")
+        if old.is_graph_output() and new.producer() not in proposal.nodes and not _can_take_name(old, new):
+            raise Refusal(f"'{new.name}' cannot take the name of the graph's output '{old.name}'")
+
+
+def apply(graph: GraphLike, proposal: Proposal, name: str, names: Names) -> None:
+    """Splice a checked proposal into `graph`."""
+    dying, born = proposal.dying, proposal.born
+    _name_nodes(proposal, name, names)
+    _add_initializers(graph, proposal, names)
+    graph.insert_before(proposal.root, born)
+    for old, new in proposal.replaced.items():
+        _replace(graph, old, new)
+    for node in proposal.nodes:
+        if node not in born:
+            _detach(node)
+    fed = [value for node in dying for value in node.inputs if value is not None]
+    for node in dying:
+        _detach(node)
+        graph.remove(node)
+    _drop_unused_initializers(graph, fed)
+
+
+def _replace(graph: GraphLike, old: ir.Value, new: ir.Value) -> None:
+    if new.type is None:
+        new.type = old.type
+    new.shape = _merged(old.shape, new.shape)
+    old_name = old.name
+    is_output = old.is_graph_output()
+    ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+    if is_output or new.name is None:
+        old.name = f"{old_name}.replaced"
+        new.name = old_name
+
+
+def _name_nodes(proposal: Proposal, name: str, names: Names) -> None:
+    """The successor of a dying node (same operator, or the new result of the root) takes its name."""
+    root = proposal.root
+    results = {value.producer() for value in proposal.replaced.values()}
+    heirs = [node for node in proposal.dying if node is not root]
+    history = [node.metadata_props.get(TAG) for node in reversed(proposal.dying)]
+    tag = ",".join(dict.fromkeys([*filter(None, history), name]))
+    for node in proposal.born:
+        heir = next((dead for dead in heirs if dead.op_type == node.op_type), None)
+        if heir is not None:
+            heirs.remove(heir)
+            names.release(heir.name)
+        inherited = heir.name if heir is not None else root.name if node in results else None
+        if inherited is root.name:
+            names.release(root.name)
+        node.name = names.fresh(inherited or f"{root.name or name}/{node.op_type.lower()}")
+        node.doc_string = (heir or root).doc_string
+        node.metadata_props[TAG] = tag
+        for index, value in enumerate(node.outputs):
+            if value not in proposal.replaced.values():
+                value.name = names.fresh(node.name if len(node.outputs) == 1 else f"{node.name}.{index}")
+
+
+def _add_initializers(graph: GraphLike, proposal: Proposal, names: Names) -> None:
+    for value in proposal.initializers:
+        if not any(use.node in proposal.born for use in value.uses()):
+            continue
+        user = next(use.node for use in value.uses() if use.node in proposal.born)
+        value.name = names.fresh(f"{user.name}/{value.name}")
+        if isinstance(graph, ir.Graph):
+            graph.register_initializer(value)
+            continue
+        node = ir.node("Constant", [], {"value": value.const_value}, name=value.name)
+        node.outputs[0].name, node.outputs[0].type, node.outputs[0].shape = (
+            value.name,
+            value.type,
+            value.shape,
+        )
+        ir.convenience.replace_all_uses_with(value, node.outputs[0])
+        graph.insert_before(proposal.root, node)
+
+
+def _detach(node: ir.Node) -> None:
+    for index in range(len(node.inputs)):
+        node.replace_input_with(index, None)
+
+
+def _drop_unused_initializers(graph: GraphLike, candidates: list[ir.Value]) -> None:
+    for value in candidates:
+        if value.uses() or value.is_graph_input() or value.is_graph_output() or not value.is_initializer():
+            continue
+        if isinstance(graph, ir.Graph) and graph.initializers.get(value.name or "") is value:
+            del graph.initializers[value.name or ""]
+
+
+def _is_constant_node(node: ir.Node) -> bool:
+    return node.op_type == "Constant" and not node.domain
+
+
+def _can_take_name(old: ir.Value, new: ir.Value) -> bool:
+    fixed = new.is_graph_input() or new.is_graph_output() or new.is_initializer()
+    same_graph = (
+        new.producer() is not None
+        and old.producer() is not None
+        and new.producer().graph is old.producer().graph
+    )  # type: ignore[union-attr] # both are not None
+    return not fixed and same_graph
+
+
+def _shapes_agree(old: ir.Shape | None, new: ir.Shape | None) -> bool:
+    if old is None or new is None:
+        return True
+    if len(old) != len(new):
+        return False
+    return all(a == b for a, b in zip(old, new, strict=True) if isinstance(a, int) and isinstance(b, int))
+
+
+def _merged(old: ir.Shape | None, new: ir.Shape | None) -> ir.Shape | None:
+    """What is known from either side: static sizes first, then the old names."""
+    if old is None or new is None:
+        return old or new
+    return ir.Shape([b if isinstance(b, int) else a for a, b in zip(old, new, strict=True)])

@@ -1,0 +1,73 @@
+"""The tape: nodes recorded by name of operator, with their types and shapes, in no graph yet.
+
+    y = op.Conv(x, weights, bias, strides=(2, 2))
+
+A rewrite writes its construction on one, a case its small model; nothing changes in any graph until the engine
+splices the nodes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from graphc.inference import InferenceError, infer_node
+from graphc.view import Refusal
+
+
+class Tape:
+    """Records nodes at one opset. Every operator of the standard is a method; attributes that are None are left out."""
+
+    def __init__(self, opset: int) -> None:
+        self.opset = opset
+        self.nodes: list[ir.Node] = []
+        self.initializers: list[ir.Value] = []
+
+    def __getattr__(self, op_type: str) -> Callable[..., Any]:
+        if op_type.startswith("_"):
+            raise AttributeError(op_type)
+        return lambda *inputs, **attributes: self.record(op_type, *inputs, **attributes)
+
+    def record(self, op_type: str, *inputs: ir.Value | None, outputs: int = 1, **attributes: Any) -> Any:
+        """One node; returns its output, or a tuple when `outputs` is not 1.
+
+        Raises Refusal when the opset has no such operator or the operator does not accept the inputs.
+        """
+        if not onnx.defs.has(op_type, max_inclusive_version=self.opset):
+            raise Refusal(f"opset {self.opset} has no {op_type}")
+        given = {name: value for name, value in attributes.items() if value is not None}
+        node = ir.Node("", op_type, inputs, ir.convenience.convert_attributes(given), num_outputs=outputs)
+        try:
+            found = infer_node(node, self.opset)
+        except InferenceError as error:
+            raise Refusal(f"{op_type} would not be valid here: {error}") from error
+        for value, operand in zip(node.outputs, found, strict=True):
+            value.type, value.shape = operand.type, operand.shape
+        self.nodes.append(node)
+        return node.outputs[0] if outputs == 1 else tuple(node.outputs)
+
+    def constant(self, content: Any, *, like: ir.Value | None = None, name: str = "const") -> ir.Value:
+        """An initializer; in the type of `like` when given, else integers are INT64 and the rest as numpy has it."""
+        array = np.asarray(content)
+        if like is not None and like.dtype is not None:
+            array = array.astype(like.dtype.numpy())
+        elif array.dtype.kind in "iu":
+            array = array.astype(np.int64)
+        tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=name)
+        value = ir.Value(
+            name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(tensor.shape), const_value=tensor
+        )
+        self.initializers.append(value)
+        return value
+
+    def discard(self) -> None:
+        """Forget every node, so that the values they read no longer count them as users."""
+        for node in self.nodes:
+            for index in range(len(node.inputs)):
+                node.replace_input_with(index, None)
+        self.nodes.clear()
+        self.initializers.clear()

@@ -1,0 +1,119 @@
+"""Fold a Pad with zeros into the padding of the convolution that follows.
+
+Law    conv(pad(x, p), w, pads = q) = conv(x, w, pads = p + q)
+Why    one full read and write of the activation less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx_ir as ir
+
+from graphc import Case, CaseBuilder, Refusal, Tape, View, require, rewrite
+
+
+@rewrite("Conv", numerics="reassociates", improves=("bytes", "nodes"))
+def fold_pad_into_conv(conv: View, op: Tape) -> ir.Value:
+    pad = conv.producer("X", "Pad")
+    data = pad.required("data")
+    if data.shape is None:
+        raise Refusal("the number of axes is not known")
+    rank = len(data.shape)
+    before, after = _pads(pad, rank)
+    require(pad.attr("mode") == "constant", "the padding is not constant")
+    require(_value(pad) == 0, "the padding is not zero")
+    require(not (before[:2] + after[:2]).any(), "the batch or the channels are padded")
+    require(min(*before, *after) >= 0, "a negative pad crops")
+    require(conv.attr("auto_pad") in ("NOTSET", "VALID"), "auto_pad depends on the padded size")
+    own = np.asarray(conv.attr("pads") or [0] * (2 * (rank - 2))).reshape(2, -1)
+    pads = np.stack([before[2:], after[2:]]) + own
+    attributes = {name: conv.attr(name) for name in conv.node.attributes}
+    made = op.Conv(
+        data,
+        conv.required("W"),
+        conv.input("B"),
+        **attributes | {"pads": pads.reshape(-1).tolist(), "auto_pad": "NOTSET"},
+    )
+    assert isinstance(made, ir.Value)
+    return made
+
+
+def _pads(pad: View, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Widths before and after each axis. Raises Refusal when they are not constants."""
+    widths = np.asarray(pad.attr("pads") if pad.opset < 11 else pad.constant("pads"), np.int64).reshape(2, -1)
+    axes = pad.optional_constant("axes") if pad.opset >= 18 else None
+    full = np.zeros((2, rank), np.int64)
+    full[:, np.arange(rank) if axes is None else axes.reshape(-1)] = widths
+    return full[0], full[1]
+
+
+def _value(pad: View) -> float:
+    if pad.opset < 11:
+        return float(pad.attr("value"))
+    content = pad.optional_constant("constant_value")
+    return 0.0 if content is None else float(content.reshape(-1)[0])
+
+
+def _padded(g: CaseBuilder, widths: list[int], *more: ir.Value | None, **attributes: object) -> ir.Value:
+    return g.Pad(g.input(1, 3, 5, 6), g.constant(widths), *more, **attributes)  # type: ignore[no-any-return] # a tape's methods are untyped
+
+
+ALL_SIDES = [0, 0, 1, 2, 0, 0, 3, 0]
+
+
+@fold_pad_into_conv.cases
+def cases() -> Iterator[Case]:
+    yield Case("asymmetric", lambda g: g.Conv(_padded(g, ALL_SIDES), g.weight(4, 3, 3, 3)))
+    yield Case(
+        "onto its own pads, strided, with bias",
+        lambda g: g.Conv(
+            _padded(g, ALL_SIDES), g.weight(4, 3, 3, 3), g.weight(4), pads=(1, 0, 0, 1), strides=(2, 1)
+        ),
+    )
+    yield Case(
+        "an explicit zero",
+        lambda g: g.Conv(
+            _padded(g, ALL_SIDES, g.constant(np.float32(0))), g.weight(4, 3, 3, 3), auto_pad="VALID"
+        ),
+    )
+    yield Case(
+        "axes, permuted and negative",
+        lambda g: g.Conv(_padded(g, [1, 2, 3, 0], None, g.constant([-1, 2])), g.weight(4, 3, 3, 3)),
+    )
+    yield Case("computed weights", lambda g: g.Conv(_padded(g, ALL_SIDES), g.input(4, 3, 3, 3)))
+    yield Case(
+        "a dynamic size",
+        lambda g: g.Conv(g.Pad(g.input("N", 3, "H", "W"), g.constant(ALL_SIDES)), g.weight(4, 3, 3, 3)),
+    )
+    yield Case(
+        "opset 9", lambda g: g.Conv(g.Pad(g.input(1, 3, 5, 6), pads=ALL_SIDES), g.weight(4, 3, 3, 3)), opset=9
+    )
+    yield Case(
+        "reflected",
+        lambda g: g.Conv(_padded(g, [0, 0, 1, 2, 0, 0, 3, 0], mode="reflect"), g.weight(4, 3, 3, 3)),
+        refuses="the padding is not constant",
+    )
+    yield Case(
+        "with ones",
+        lambda g: g.Conv(_padded(g, ALL_SIDES, g.constant(np.float32(1))), g.weight(4, 3, 3, 3)),
+        refuses="the padding is not zero",
+    )
+    yield Case(
+        "channels",
+        lambda g: g.Conv(_padded(g, [0, 1, 0, 0, 0, 0, 0, 0]), g.weight(4, 4, 3, 3)),
+        refuses="the batch or the channels are padded",
+    )
+    yield Case(
+        "a crop",
+        lambda g: g.Conv(_padded(g, [0, 0, -1, 0, 0, 0, 0, 1]), g.weight(4, 3, 3, 3), pads=(0, 0, 0, 0)),
+        refuses="a negative pad crops",
+    )
+    yield Case(
+        "auto_pad",
+        lambda g: g.Conv(
+            _padded(g, [0, 0, 0, 0, 0, 0, 1, 1]), g.weight(4, 3, 3, 3), auto_pad="SAME_UPPER", strides=(2, 2)
+        ),
+        refuses="auto_pad depends on the padded size",
+    )
