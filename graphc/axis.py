@@ -114,7 +114,7 @@ class Axis:
         return self.input_grad() if direction == "input_grad" else self.filter_grad()
 
     def preceded_by(self, outputs: int) -> Axis:
-        """The same axis with that many outputs more in front: crop them off, and this axis is what is left."""
+        """The same axis with that many outputs more in front: crop them off, and this axis is left."""
         return replace(self, output=self.output + outputs, pad=self.pad + self.down * outputs)
 
     @property

@@ -168,7 +168,7 @@ def _constants(case: Case) -> Iterator[Neighbour]:
                 f"constant {index} = {label}", _with_constant(case, name, np.full_like(content, value))
             )
         one = content.copy().reshape(-1)
-        one[0] = -one[0] - 1
+        one[0] = not one[0] if content.dtype.kind == "b" else -one[0] - 1
         yield Neighbour(
             f"constant {index} first element off", _with_constant(case, name, one.reshape(content.shape))
         )
@@ -252,7 +252,8 @@ def as_type(model: ir.Model, dtype: ir.DataType) -> ir.Model:
         tensor = value.const_value
         if value.dtype in floats and tensor is not None:
             value.type = ir.TensorType(dtype)
-            value.const_value = ir.tensor(tensor.numpy().astype(dtype.numpy()), name=name)
+            with np.errstate(over="ignore"):
+                value.const_value = ir.tensor(tensor.numpy().astype(dtype.numpy()), name=name)
     return _unshaped(changed)
 
 

@@ -22,7 +22,7 @@ import onnx_ir as ir
 
 from graphc.axis import Array, Axis, Direction, Phases, extent
 from graphc.errors import GraphcError
-from graphc.view import Refusal, View
+from graphc.view import Refusal, View, constant_tensor
 
 __all__ = [
     "Axis",
@@ -215,10 +215,12 @@ def pool_axes(view: View, input: Sequence[int]) -> tuple[Axis, ...]:
 
 def static_shape(value: ir.Value) -> tuple[int, ...]:
     """The sizes of a value. Raises Refusal when one is unknown or symbolic."""
-    sizes = None if value.shape is None else value.shape.dims
-    if sizes is None or not all(isinstance(size, int) for size in sizes):
+    if value.shape is not None and value.shape.is_static():
+        return tuple(value.shape.numpy())
+    tensor = constant_tensor(value)
+    if tensor is None:
         raise Refusal(f"the shape of '{value.name}' is not static")
-    return tuple(size for size in sizes if isinstance(size, int))
+    return tuple(tensor.shape.numpy())
 
 
 class _Window(NamedTuple):

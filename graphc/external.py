@@ -1,9 +1,9 @@
 """External data of an untrusted ONNX model: every reference is checked before anything opens it.
 
-A tensor may say that its bytes lie in another file. That file must be a regular one below the model's directory, reached
-through no `..`, no link and no second name (a hard link to a private file passes every test of its path), and must hold
-exactly the bytes that the tensor's type and shape ask for. The ONNX checker, onnx_ir and ONNX Runtime each leave one of
-these out, so none of them sees a model before this has.
+A tensor may say that its bytes lie in another file. That file must be a regular one below the model's
+directory, reached through no `..`, no link and no second name (a hard link to a private file passes every
+test of its path), and must hold exactly the bytes that the tensor's type and shape ask for. The ONNX checker,
+onnx_ir and ONNX Runtime each leave one of these out, so none of them sees a model before this has.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def stored_bytes(tensor: onnx.TensorProto) -> int:
     dtype = data_type(tensor)
     if any(d < 0 for d in tensor.dims) or dtype in (ir.DataType.STRING, ir.DataType.UNDEFINED):
         _refuse(tensor, f"{dtype} of shape {tuple(tensor.dims)} has no size in bytes", "external-range")
-    return -(-math.prod(tensor.dims) * dtype.bitwidth // 8)
+    bits: int = math.prod(tensor.dims) * dtype.bitwidth
+    return -(-bits // 8)
 
 
 def data_type(tensor: onnx.TensorProto) -> ir.DataType:

@@ -31,6 +31,8 @@ class Operand:
 
 
 UNKNOWN = Operand(None)
+# ONNX ships these without shape inference; their output has the type and shape of their first input.
+LIKE_FIRST_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
 
 def infer(
@@ -48,6 +50,8 @@ def infer(
     """
     if not onnx.defs.has(op_type, max_inclusive_version=opset, domain=domain):
         return [UNKNOWN] * outputs
+    if not domain and op_type in LIKE_FIRST_INPUT and operands and operands[0]:
+        return [Operand(operands[0].type, operands[0].shape)] * outputs
     schema = onnx.defs.get_schema(op_type, opset, domain)
     node = onnx.NodeProto(op_type=op_type, domain=domain, output=[f"o{i}" for i in range(outputs)])
     node.attribute.extend(

@@ -1,8 +1,9 @@
 """Reading and writing ONNX models. What is read is untrusted; what is written is either whole or not there.
 
-An initializer that is also a graph input is a default that a caller may override, so it is not a constant and no
-rewrite may fold it. Files of IR version 3 *must* list every initializer as an input; graphc takes them at their word all
-the same and reads them as IR 4, which says exactly that, unless `freeze_inputs` declares that nobody overrides them.
+An initializer that is also a graph input is a default that a caller may override, so it is not a constant and
+no rewrite may fold it. Files of IR version 3 *must* list every initializer as an input; graphc takes them at
+their word all the same and reads them as IR 4, which says exactly that, unless `freeze_inputs` declares that
+nobody overrides them.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ EXTERNAL_THRESHOLD = 1024
 def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFAULT) -> ir.Model:
     """Read an ONNX file (any opset; nothing is converted) after checking it in pure Python.
 
-    `freeze_inputs` takes initializers off the inputs, which makes constants of them. Weights in external files are
-    mapped, not read. Raises GraphcError: run/file-not-found, run/not-a-model, and what `scan.scan` refuses.
+    `freeze_inputs` takes initializers off the inputs, which makes constants of them. Weights in external
+    files are mapped, not read. Raises GraphcError: run/file-not-found, run/not-a-model, and what `scan.scan`
+    refuses.
     """
     path = Path(path)
     proto = _parse(path)
@@ -55,12 +57,14 @@ def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFA
 def save(
     model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (), force: bool = False
 ) -> None:
-    """Write a model: to a temporary place in the same directory first, then renamed, so that a failure leaves nothing.
+    """Write a model: to a temporary place in the same directory first, then renamed, so that a failure leaves
+    nothing.
 
-    Weights of more than INLINE_BYTES in all, or that already lie in a file, go to `<name>.data` beside the model. The
-    files in `sources` (what the model was made from), and data files it still reads, are overwritten with `force` only,
-    a symbolic link never. Names and texts of the model are written as they are. Raises GraphcError: run/usage,
-    run/file-not-found (no such directory), run/write-failed, security/symlink-or-hardlink.
+    Weights of more than INLINE_BYTES in all, or that already lie in a file, go to `<name>.data` beside the
+    model. The files in `sources` (what the model was made from), and data files it still reads, are
+    overwritten with `force` only, a symbolic link never. Names and texts of the model are written as they
+    are. Raises GraphcError: run/usage, run/file-not-found (no such directory), run/write-failed,
+    security/symlink-or-hardlink.
     """
     target = Path(path)
     data = target.with_name(f"{target.name}.data")
@@ -86,14 +90,14 @@ def tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
 
 
 def needs_data_file(model: ir.Model) -> bool:
-    """Whether the weights are too large for one protobuf, or lie in a file that a copy elsewhere would not find."""
+    """Whether the weights are too large for one protobuf, or lie in a file that a copy would not find."""
     found = list(tensors(model))
     return any(isinstance(t, ir.ExternalTensor) for t in found) or sum(t.nbytes for t in found) > INLINE_BYTES
 
 
 @contextmanager
 def staged(model: ir.Model, *, parent: Path | None = None, name: str = "model.onnx") -> Iterator[Path]:
-    """A temporary directory (in `parent`) that holds the model as `name`, with its data file if it needs one."""
+    """A temporary directory (in `parent`) with the model as `name` and its data file if it needs one."""
     with tempfile.TemporaryDirectory(prefix=".graphc-", dir=parent) as directory:
         data = f"{name}.data" if needs_data_file(model) else None
         ir.save(
@@ -109,7 +113,7 @@ def staged(model: ir.Model, *, parent: Path | None = None, name: str = "model.on
 def _parse(path: Path) -> onnx.ModelProto:
     try:
         with path.open("rb") as file:
-            proto = onnx.ModelProto.FromString(file.read(PROTOBUF_BYTES))
+            proto: onnx.ModelProto = onnx.ModelProto.FromString(file.read(PROTOBUF_BYTES))
     except FileNotFoundError:
         raise GraphcError(f"no such file: {path}", code="run/file-not-found") from None
     except OSError as error:
@@ -132,7 +136,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _resolve_external(model: ir.Model, directory: Path) -> None:
-    """Bind external tensors to the model's directory; those in attributes are small and rare, and are read at once."""
+    """Bind external tensors to the model's directory; those in attributes, small and rare, are read now."""
     for graph in (*model.graphs(), *(function.graph for function in model.functions.values())):
         ir.external_data.set_base_dir(graph, directory)
         for node in graph:
@@ -147,19 +151,17 @@ def _resolve_external(model: ir.Model, directory: Path) -> None:
 
 
 def _check_expansion(model: ir.Model, limits: Limits) -> None:
-    """A ConstantOfShape of a constant shape is a few bytes that become gigabytes as soon as anything runs it."""
+    """A ConstantOfShape of a constant shape is a few bytes that become gigabytes once anything runs it."""
     for graph in model.graphs():
         for node in graph:
-            shape = ir.convenience.get_const_tensor(node.inputs[0]) if _expands(node) else None
+            if node.op_type != "ConstantOfShape" or not node.inputs or node.inputs[0] is None:
+                continue
+            shape = ir.convenience.get_const_tensor(node.inputs[0])
             if shape is not None and math.prod(shape.numpy().tolist()) > limits.weight_bytes:
                 raise GraphcError(
                     f"node '{node.name}' makes a constant of shape {shape.numpy().tolist()}",
                     code="security/expansion-bomb",
                 )
-
-
-def _expands(node: ir.Node) -> bool:
-    return node.op_type == "ConstantOfShape" and len(node.inputs) == 1 and node.inputs[0] is not None
 
 
 def _read_files(model: ir.Model) -> set[Path]:

@@ -1,7 +1,9 @@
-"""What an untrusted ONNX model may look like, checked on its protobuf before the checker or a runtime sees it.
+"""What an untrusted ONNX model may look like, checked on its protobuf before the checker or a runtime sees
+it.
 
-Native code crashes or explodes on some of these: functions that call themselves, a chain of functions each of which
-calls the next twice (24 of them, 1.5 kB, are 16 million nodes), a tensor that declares more elements than the file has.
+Native code crashes or explodes on some of these: functions that call themselves, a chain of functions each of
+which calls the next twice (24 of them, 1.5 kB, are 16 million nodes), a tensor that declares more elements
+than the file has.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ TYPED_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double
 
 
 def scan(model: onnx.ModelProto, directory: Path, limits: Limits) -> None:
-    """Raises GraphcError for a model that is too large once expanded, or whose tensors are not what they declare.
+    """Raises GraphcError for a model that is too large once expanded, or whose tensors are not what they
+    declare.
 
     Codes: security/expansion-bomb, security/tensor-larger-than-file, spec/limit-exceeded, and those of
     `external.check_external`.
@@ -121,7 +124,7 @@ def _check_inline(tensor: onnx.TensorProto) -> None:
         allowed = {packed, 2 * elements} if dtype.name.startswith("COMPLEX") else {packed, elements}
     if any(d < 0 for d in tensor.dims) or stored not in allowed:
         raise GraphcError(
-            f"tensor '{tensor.name}' of shape {tuple(tensor.dims)} carries {stored} stored values, not {max(allowed)}",
+            f"tensor '{tensor.name}' of shape {tuple(tensor.dims)} has {stored} values, not {max(allowed)}",
             code="security/tensor-larger-than-file",
         )
 

@@ -54,7 +54,8 @@ class Tape:
         """An initializer; in the type of `like` when given, else integers are INT64 and the rest as numpy has it."""
         array = np.asarray(content)
         if like is not None and like.dtype is not None:
-            array = array.astype(like.dtype.numpy())
+            with np.errstate(over="ignore"):  # a rewrite that must not overflow says so with `require`
+                array = array.astype(like.dtype.numpy())
         elif array.dtype.kind in "iu":
             array = array.astype(np.int64)
         tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=name)

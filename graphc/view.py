@@ -94,7 +94,7 @@ class View:
         """The value of the output with that schema name, None when the node does not give it."""
         index = self._position(name, "outputs")
         self._read.add(f"output {index}")
-        if index >= len(self.node.outputs) or not self.node.outputs[index].name:
+        if index >= len(self.node.outputs) or self.node.outputs[index].name == "":
             return None
         return self.node.outputs[index]
 
@@ -142,7 +142,7 @@ class View:
         if attribute.is_ref():
             return False
         declared = self.schema.attributes.get(attribute.name) if self.schema else None
-        return declared is not None and _same(_default(declared), _python(attribute.value))
+        return declared is not None and bool(_default(declared) == _python(attribute.value))
 
     def _position(self, name: str, kind: str) -> int:
         if self.schema is None:
@@ -204,14 +204,10 @@ def _default(declared: onnx.defs.OpSchema.Attribute) -> Any:
 
 
 def _python(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list | tuple) else value
-
-
-def _same(default: Any, value: Any) -> bool:
-    """Equality at the precision of ONNX, whose floats are 32 bits wide."""
-    if isinstance(default, float) and isinstance(value, float):
-        return bool(np.float32(default) == np.float32(value))
-    return bool(default == value)
+    """An attribute's value as the file has it: ONNX's floats are 32 bits wide, also where memory holds 64."""
+    if isinstance(value, float):
+        return float(np.float32(value))
+    return tuple(_python(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _show(attribute: ir.Attr) -> str:

@@ -1,8 +1,9 @@
 """The nine classic networks in the onnx wheel (IR 3, opset 9), with seeded random weights.
 
-As shipped their weights are ConstantOfShape nodes, every element 0.02, so that no mistake in a fold could show. Here
-each becomes an initializer that is also a graph input, as IR 3 demands of weights, and every batch-normalisation
-parameter gets random values too. Scales follow He: activations keep their size from layer to layer.
+As shipped their weights are ConstantOfShape nodes, every element 0.02, so that no mistake in a fold could
+show. Here each becomes an initializer that is also a graph input, as IR 3 demands of weights, and every
+batch-normalisation parameter gets random values too. Scales follow He: activations keep their size from layer
+to layer.
 """
 
 from pathlib import Path
@@ -39,7 +40,7 @@ def load_light(name: str, seed: int = 0, *, freeze_inputs: bool = False) -> ir.M
 
 
 def _node_into_initializer(graph: ir.Graph, node: ir.Node) -> None:
-    """Replace a ConstantOfShape by an initializer of that shape that is also an input; so was its own shape."""
+    """Replace a ConstantOfShape by an initializer of that shape that is also an input, as its shape was."""
     shape, value = node.inputs[0], node.outputs[0]
     sizes = tuple(int(d) for d in shape.const_value.numpy())
     weight = ir.Value(name=value.name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(sizes))
@@ -58,7 +59,7 @@ def _role(value: ir.Value) -> str:
         if node.op_type in ("Unsqueeze", "Reshape"):
             return _role(node.outputs[0])
         if (node.op_type, position) in (("Conv", 1), ("Gemm", 1)):
-            return "weight"
+            return "weight after relu" if _rectified(node.inputs[0]) else "weight"
         if (node.op_type, position) == ("BatchNormalization", 4):
             return "variance"
         if (node.op_type, position) in (("BatchNormalization", 1), ("Mul", 1)):
@@ -67,12 +68,21 @@ def _role(value: ir.Value) -> str:
     return "shift"
 
 
+def _rectified(value: ir.Value) -> bool:
+    """Whether a ReLU has halved the mean square of these activations, whatever has moved them since."""
+    node = value.producer()
+    if node is None or node.op_type in ("Conv", "Gemm", "BatchNormalization", "Add", "Sum"):
+        return False
+    return node.op_type == "Relu" or _rectified(node.inputs[0])
+
+
 def _random(role: str, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-    if role == "weight":
-        return random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
+    if role.startswith("weight"):
+        gain = 2 if role == "weight after relu" else 1
+        return random.standard_normal(shape) * np.sqrt(gain / np.prod(shape[1:]))
     if role == "shift":
         return 0.1 * random.standard_normal(shape)
     if role == "variance":
         return random.uniform(0.5, 1.5, shape)
-    # E[scale² / variance] = 1, and half as large on each branch of a sum: the logits stay small enough for softmax
+    # E[scale² / variance] = 1, and half as large on a branch of a sum: logits stay small enough for softmax
     return random.uniform(0.4, 1.4, shape) * (0.5 if role == "branch scale" else 1)

@@ -1,1 +1,1 @@
-"""ONNX Runtime: sessions, the equivalence check and what the environment offers. Nothing else may import it."""
+"""ONNX Runtime: sessions, the equivalence check, the environment. Nothing else may import onnxruntime."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -15,55 +15,16 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from graphc.errors import GraphcError, suggest
+from graphc.errors import GraphcError, clean, suggest
 from graphc.model import load
-from graphc.runtime import feeds as inputs_of
-from graphc.runtime.session import Provider, session
-from graphc.runtime.feeds import Feeds
+from graphc.runtime.difference import Difference, measure, ratio
+from graphc.runtime.feeds import Feeds, distribution, make_feeds, nudge, perturbed
+from graphc.runtime.session import Provider, Session, session
+from graphc.runtime.sizes import bindings, required
 from graphc.runtime.tolerance import EXACT, Tolerance, rounding
 
-
-@dataclass(frozen=True)
-class Difference:
-    """How far output `name` of the second model (b) is from that of the first (a), the worst over all seeds.
-
-    `max_abs`, `mean_abs`: of |a − b|. `max_rel` = max|a − b| / max|a| and `mean_rel` = mean|a − b| / mean|a|: relative to
-    the output and not to each element, whose cancellation would make it meaningless. `max_ulp`: floating-point numbers
-    between a and b, of the output's own type. `cosine`: of a and b as vectors. `psnr`: in decibels, of a's range against the
-    root mean square of a − b; inf when equal. Measured where both are finite; `reason` says why a check failed.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    max_abs: float
-    mean_abs: float
-    max_rel: float
-    mean_rel: float
-    max_ulp: int
-    cosine: float
-    psnr: float
-    tolerance: Tolerance
-    reason: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether a and b agree within the tolerance for every seed."""
-        return not self.reason
-
-    def worse(self, other: Difference) -> Difference:
-        """The worse of two seeds, measure by measure; the first reason stays."""
-        return replace(
-            self,
-            max_abs=max(self.max_abs, other.max_abs),
-            mean_abs=max(self.mean_abs, other.mean_abs),
-            max_rel=max(self.max_rel, other.max_rel),
-            mean_rel=max(self.mean_rel, other.mean_rel),
-            max_ulp=max(self.max_ulp, other.max_ulp),
-            cosine=min(self.cosine, other.cosine),
-            psnr=min(self.psnr, other.psnr),
-            reason=self.reason or other.reason,
-        )
+Arrays = Mapping[str, np.ndarray]
+WEAK = 1e-3  # where a mistake of a thousandth could pass, the check says so
 
 
 @dataclass(frozen=True)
@@ -83,8 +44,8 @@ class Report:
 
     @property
     def worst(self) -> Difference:
-        """The output that failed, else the one with the largest relative error."""
-        return max(self.outputs, key=lambda output: (not output.passed, output.max_rel))
+        """The output that uses most of its tolerance, failed ones first."""
+        return max(self.outputs, key=lambda output: (not output.passed, output.used))
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; a number that JSON cannot hold (inf, nan) is None."""
@@ -102,18 +63,18 @@ class Report:
         }
 
     def text(self) -> str:
-        """A table with one line per output, then the reasons and the warnings."""
-        head = ("output", "max abs", "mean abs", "max rel", "allowed", "ulp", "cosine", "psnr", "")
-        rows = [head, *(_row(output) for output in self.outputs)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        """A table with one line per output (`used`: of what is allowed), then reasons and warnings."""
+        rows = [HEAD, *(_row(output) for output in self.outputs)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+        sides = "<" + ">" * 7 + "<<"
         lines = [
             "  ".join(
-                [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+                f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
             ).rstrip()
             for row in rows
         ]
-        lines += [f"{output.name}: {output.reason}" for output in self.outputs if not output.passed]
-        lines += [f"warning: {warning}" for warning in self.warnings]
+        lines += [clean(f"{output.name}: {output.reason}") for output in self.outputs if not output.passed]
+        lines += [clean(f"warning: {warning}") for warning in self.warnings]
         return "\n".join(lines)
 
     __str__ = text
@@ -134,97 +95,69 @@ def check(
     """Run `a` (the reference) and `b` on the same inputs and compare every output.
 
     Args:
-        a, b: models, or files of models, with the same interface. Inputs that are also initializers may be missing
-            in one; those that both have are fed other values once more, so that folding one shows.
+        a, b: models, or files of models, with the same interface. Inputs that are also initializers may be
+            missing in one; those that both have are fed other values once more, so that folding one shows.
         seeds: how many sets of random inputs, each of another distribution (`feeds.DISTRIBUTIONS`).
         seed: where the random numbers start.
         provider: "cpu" or "cuda"; both models run there.
-        tolerance: what is allowed; by default `tolerance.rounding(a)`: any other order of summation.
-        tolerances: overrides for single outputs, by name.
+        tolerance: what floating outputs are allowed, e.g. `tolerance.derive(a, rewrites that fired)`; by
+        default
+            `tolerance.rounding(a)`: any other order of summation. Integers and bools must be equal.
+        tolerances: overrides for single outputs, by name, of any type.
         dims: sizes of symbolic dimensions, see `feeds`.
         inputs: arrays to feed instead of random ones, by name.
 
-    Raises GraphcError: run/interface-differs (which input or output), run/usage, run/not-analysed, run/session-failed,
-    run/provider-missing, and what `graphc.load` raises for a file.
+    Raises GraphcError: run/interface-differs (which input or output), run/usage, run/not-analysed,
+    run/session-failed, run/provider-missing, and what `graphc.load` raises for a file.
     """
     first = a if isinstance(a, ir.Model) else load(a)
     second = b if isinstance(b, ir.Model) else load(b)
     require_same_interface(first, second)
-    _require_known(first, seeds, inputs or {}, tolerances or {})
-    sizes = inputs_of.bindings(first, dims or {})
-    labels, feeds = zip(*_all_feeds(first, second, seeds, seed, sizes, inputs or {}), strict=True)
+    given, overrides = inputs or {}, tolerances or {}
+    _require_known(first, seeds, given, overrides)
+    allowed = tolerance if tolerance is not None else rounding(first)
+    sizes = bindings(first, dims or {})
+    feeds = dict(_all_feeds(first, second, seeds, seed, sizes, given))
     with session(first, provider=provider) as run_a, session(second, provider=provider) as run_b:
-        runs = [(run_a.run(feed), run_b.run(feed)) for feed in feeds]
-    default = tolerance if tolerance is not None else rounding(first)
-    outputs = []
-    for name in runs[0][0]:
-        allowed = (tolerances or {}).get(name, default if runs[0][0][name].dtype.kind == "f" else EXACT)
-        outputs.append(reduce(Difference.worse, (measure(name, x[name], y[name], allowed) for x, y in runs)))
-    return Report(tuple(outputs), labels, sizes, provider, tuple(_weaknesses([x for x, _ in runs])))
-
-
-def measure(name: str, a: np.ndarray, b: np.ndarray, tolerance: Tolerance) -> Difference:
-    """The Difference of one output for one set of inputs; NaN and inf must be the same in the same places."""
-    base = Difference(name, a.dtype.name, a.shape, 0.0, 0.0, 0.0, 0.0, 0, 1.0, math.inf, tolerance)
-    if (a.dtype, a.shape) != (b.dtype, b.shape):
-        return replace(base, reason=f"{a.dtype.name}{a.shape} became {b.dtype.name}{b.shape}")
-    if a.dtype.kind not in "fiub":
-        return base if np.array_equal(a, b) else replace(base, reason="the values differ")
-    if a.dtype.kind == "f":
-        finite = np.isfinite(a) & np.isfinite(b)
-        odd = np.count_nonzero(~np.isclose(a[~finite], b[~finite], equal_nan=True))
-        if odd:
-            return replace(base, reason=f"NaN or inf in one model only at {odd} of {a.size} elements")
-        a, b = a[finite], b[finite]
-    if a.size == 0:
-        return base
-    measured = replace(base, max_ulp=ulp_distance(a, b), **_norms(a.astype(np.float64), b.astype(np.float64)))
-    scale = float(np.abs(a.astype(np.float64)).max())
-    limit = tolerance.allowed(scale)
-    if measured.max_abs <= limit:
-        return measured
-    return replace(
-        measured,
-        reason=f"max|a − b| = {measured.max_abs:.3g} exceeds {limit:.3g} ({tolerance}, max|a| = {scale:.3g})",
+        runs = [_run(run_a, run_b, feed, allowed) for feed in feeds.values()]
+    outputs = tuple(_compare(name, runs, overrides.get(name), allowed) for name in runs[0].a)
+    return Report(
+        outputs, tuple(feeds), sizes, provider, tuple(_weaknesses(outputs, [run.a for run in runs]))
     )
 
 
-def _norms(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
-    """The measures of two float64 arrays that hold finite values only."""
-    error = np.abs(a - b)
-    max_abs, mean_abs, mean_square = float(error.max()), float(error.mean()), float(np.square(error).mean())
-    lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    spread = float(a.max() - a.min()) or float(np.abs(a).max())
-    same = max_abs == 0.0
-    return {
-        "max_abs": max_abs,
-        "mean_abs": mean_abs,
-        "max_rel": _ratio(max_abs, float(np.abs(a).max())),
-        "mean_rel": _ratio(mean_abs, float(np.abs(a).mean())),
-        "cosine": 1.0 if same else float(np.vdot(a, b)) / lengths if lengths else 0.0,
-        "psnr": math.inf if same else 10 * math.log10(spread**2 / mean_square) if spread else -math.inf,
-    }
+@dataclass(frozen=True)
+class _Run:
+    """The outputs of both models for one set of inputs, and the first one's condition κ per output."""
+
+    a: Arrays
+    b: Arrays
+    condition: Mapping[str, float]
 
 
-def ulp_distance(a: np.ndarray, b: np.ndarray) -> int:
-    """The largest number of representable values between a and b, elementwise; |a − b| for integers. ±0 are one value.
-
-    The bits of a float, read as an integer, count the numbers from zero; negative ones count down.
-    """
-    first, second = _ordinal(a), _ordinal(b)
-    upper, lower = np.maximum(first, second).view(np.uint64), np.minimum(first, second).view(np.uint64)
-    return int((upper - lower).max())  # modulo 2**64, which is right even where int64 would overflow
+def _run(run_a: Session, run_b: Session, feed: Feeds, tolerance: Tolerance) -> _Run:
+    expected, actual = run_a.run(feed), run_b.run(feed)
+    nudged, by = nudge(feed) if tolerance.rounding else (feed, 0.0)
+    moved = run_a.run(nudged) if by else expected
+    return _Run(expected, actual, {name: _condition(y, moved[name], by) for name, y in expected.items()})
 
 
-def _ordinal(x: np.ndarray) -> np.ndarray:
-    if x.dtype.kind != "f":
-        return x.astype(np.int64)
-    bits = np.ascontiguousarray(x).view(f"i{x.itemsize}")
-    return np.where(bits < 0, np.iinfo(bits.dtype).min - bits, bits).astype(np.int64)
+def _condition(y: np.ndarray, moved: np.ndarray, by: float) -> float:
+    """κ: the relative change of an output (in its largest element) per relative change of the inputs."""
+    if not by or y.dtype.kind != "f" or y.shape != moved.shape:
+        return 1.0
+    finite = np.isfinite(y) & np.isfinite(moved)
+    x, z = y[finite].astype(np.float64), moved[finite].astype(np.float64)
+    return ratio(float(np.abs(x - z).max(initial=0.0)), float(np.abs(x).max(initial=0.0))) / by
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else (math.inf if part else 0.0)
+def _compare(name: str, runs: Sequence[_Run], override: Tolerance | None, default: Tolerance) -> Difference:
+    derived = default if runs[0].a[name].dtype.kind == "f" else EXACT
+    tolerance = derived if override is None else override
+    return reduce(
+        Difference.worse,
+        (measure(name, run.a[name], run.b[name], tolerance, run.condition[name]) for run in runs),
+    )
 
 
 # ---------------------------------------------------------------- what is fed, what is refused
@@ -233,13 +166,17 @@ def _ratio(part: float, whole: float) -> float:
 def _all_feeds(
     a: ir.Model, b: ir.Model, seeds: int, seed: int, sizes: Mapping[str, int], given: Feeds
 ) -> Iterator[tuple[str, Feeds]]:
-    """Labelled feeds: one per seed, and one more that overrides the initializers that are inputs of both models."""
-    for index in range(seeds):
-        yield inputs_of.distribution(index), inputs_of.feeds(a, seed, index, sizes, given)
+    """Labelled feeds: one per seed, and one more that overrides initializers that are inputs of both."""
+    random = any(value.name not in given for value in required(a.graph))
+    for index in range(seeds if random else 1):
+        yield (
+            f"{index}: {distribution(index)}" if random else "given",
+            make_feeds(a, seed, index, sizes, given),
+        )
     both = {value.name for value in b.graph.inputs}
-    overrides = {name: array for name, array in inputs_of.perturbed(a, seed).items() if name in both}
-    if overrides:
-        yield "initializers overridden", inputs_of.feeds(a, seed, 0, sizes, given) | overrides
+    changed = {name: array for name, array in perturbed(a, seed).items() if name in both}
+    if changed:
+        yield "initializers overridden", {**make_feeds(a, seed, 0, sizes, given), **changed}
 
 
 def _require_known(model: ir.Model, seeds: int, inputs: Feeds, tolerances: Mapping[str, Tolerance]) -> None:
@@ -264,7 +201,7 @@ def require_same_interface(a: ir.Model, b: ir.Model) -> None:
     Names, types and ranks must agree, and sizes where both are numbers: a symbolic size agrees with any.
     """
     found = [
-        *_differences("input", inputs_of.required(a.graph), inputs_of.required(b.graph)),
+        *_differences("input", required(a.graph), required(b.graph)),
         *_differences("output", a.graph.outputs, b.graph.outputs),
     ]
     if found:
@@ -297,30 +234,39 @@ def _shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:
     )
 
 
-def _weaknesses(runs: Sequence[Mapping[str, np.ndarray]]) -> Iterator[str]:
-    """Outputs that say little: a check of them could hardly fail."""
-    for name, first in runs[0].items():
-        if first.dtype.kind == "f" and not any(np.isfinite(run[name]).any() for run in runs):
-            yield f"output '{name}' is never finite: nothing was compared"
-        elif first.size > 1 and all(np.all(run[name] == first.flat[0]) for run in runs):
-            yield f"output '{name}' is the same number everywhere: the check is weak"
+def _weaknesses(outputs: Iterable[Difference], runs: Sequence[Arrays]) -> Iterator[str]:
+    """Outputs that say little: a mistake could hide in them."""
+    for output in outputs:
+        first = runs[0][output.name]
+        if first.dtype.kind == "f" and not any(np.isfinite(run[output.name]).any() for run in runs):
+            yield f"output '{output.name}' is never finite: nothing was compared"
+        elif first.size > 1 and all(np.all(run[output.name] == first.flat[0]) for run in runs):
+            yield f"output '{output.name}' is the same number everywhere: the check is weak"
+        elif WEAK <= output.allowed_rel < math.inf:
+            yield (
+                f"output '{output.name}' amplifies rounding (κ = {output.condition:.1e}), which may change it "
+                f"by {output.allowed_rel:.1e} of its size, so the check is weak"
+            )
 
 
 # ---------------------------------------------------------------- rendering
 
 
+HEAD = ("output", "max abs", "mean abs", "max rel", "used", "ulp", "cosine", "psnr", "", "allowed")
+
+
 def _row(output: Difference) -> tuple[str, ...]:
-    ulp = f"{output.max_ulp}" if output.max_ulp < 1_000_000 else f"{output.max_ulp:.0e}"
     return (
-        output.name,
+        clean(output.name),
         f"{output.max_abs:.2e}",
         f"{output.mean_abs:.2e}",
         f"{output.max_rel:.2e}",
-        str(output.tolerance),
-        ulp,
+        f"{output.used:.0%}",
+        f"{output.max_ulp}" if output.max_ulp < 1_000_000 else f"{output.max_ulp:.0e}",
         f"{output.cosine:.9f}",
         f"{output.psnr:.1f} dB",
         "ok" if output.passed else "FAILED",
+        str(output.tolerance),
     )
 
 

@@ -1,7 +1,8 @@
 """One ONNX Runtime session: the only way a model is run.
 
-ONNX Runtime is imported inside functions, so that everything that runs no model starts without it. Its optimiser is
-off unless asked for: what is checked is the model as graphc wrote it. Its log and its spinning threads are off.
+ONNX Runtime is imported inside functions, so that everything that runs no model starts without it. Its
+optimiser is off unless asked for: what is checked is the model as graphc wrote it. Its log and its spinning
+threads are off.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ Provider = Literal["cpu", "cuda"]
 PROVIDERS: dict[str, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 QUIET = 4  # ONNX Runtime's severity "fatal"
-# TensorFloat-32 keeps 10 bits of a float32's mantissa: a result would be wrong by more than any rounding allows.
+# TensorFloat-32 keeps 10 bits of a float32's mantissa: its errors are larger than any rounding allows.
 CUDA_OPTIONS = {"use_tf32": "0"}
 
 
 class Session:
-    """A model ready to run on one provider. Close it (or use `with`) to give back its memory and temporary files."""
+    """A model ready to run on one provider. Close it, or use `with`, to give back memory and files."""
 
     def __init__(self, raw: Any, provider: Provider, files: ExitStack) -> None:
         self.raw, self.provider, self._files = raw, provider, files
@@ -38,8 +39,8 @@ class Session:
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Every output by name. `feeds` holds each input, and may hold an initializer that is also an input.
 
-        Raises GraphcError (run/session-failed) when an input is missing, unknown, of another type or shape, or when
-        ONNX Runtime fails.
+        Raises GraphcError (run/session-failed) when an input is missing, unknown, of another type or shape,
+        or when ONNX Runtime fails.
         """
         missing = sorted(set(self.inputs) - feeds.keys())
         if missing:
@@ -81,9 +82,10 @@ def session(
 ) -> Session:
     """A session for a model, or for the file of one (read by `graphc.load`, with all its checks).
 
-    `threads` is the number of intra-op threads, None for all cores; `optimise` turns ONNX Runtime's own optimiser
-    on; `options` are options of the provider. CUDA computes in full float32 (TF32 off) unless an option says
-    otherwise. Raises GraphcError: run/provider-missing, run/session-failed, and what `graphc.load` raises.
+    `threads` is the number of intra-op threads, None for all cores; `optimise` turns ONNX Runtime's own
+    optimiser on; `options` are options of the provider. CUDA computes in full float32 (TF32 off) unless an
+    option says otherwise. Raises GraphcError: run/provider-missing, run/session-failed, and what
+    `graphc.load` raises.
     """
     require_provider(provider)
     loaded = model if isinstance(model, ir.Model) else load(model)
@@ -144,7 +146,7 @@ def _open(source: str | bytes, provider: Provider, settings: Any, options: Mappi
         PROVIDERS[provider] not in opened.get_providers()
     ):  # its libraries are there, but the driver or cuDNN is not
         raise GraphcError(
-            f"provider '{provider}' is installed but could not be started, and ONNX Runtime fell back to the CPU",
+            f"provider '{provider}' is installed but could not be started",
             code="run/provider-missing",
             hint="check the GPU driver and that CUDA and cuDNN match this onnxruntime-gpu",
         )

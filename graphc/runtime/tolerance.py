@@ -1,53 +1,56 @@
 """How far two models that compute the same real function may differ: derived, never picked.
 
-A sum of K products in floating point takes K roundings. Summed in another order it takes K others, and the two
-results differ by a random walk of partial sums: about 0.3·eps·√K of the result's root mean square (rounding is
-uniform in ±eps/2 of a partial sum that grows like √k, and two independent sums are compared). The largest of a
-million such differences is about 5 times their root mean square (√(2 ln n)), so one reduction may show
+A sum of K products takes K roundings, each uniform in ±eps/2 of a partial sum that grows like √k. Summed in
+another order it takes K others. The difference of the two is a random walk of root mean square
 
-    max|a − b|  ≤  1.5·eps·√K · max|a|
+    0.3·eps·√K        relative to that of the result   (√2 · 1/√12 · eps/2 · √(K/2), rounded up)
 
-A later layer passes that on and adds its own, independent one, so squares add along a path of the graph:
-√(K₁ + K₂ + …) over the heaviest path, where every operator that is no reduction is one rounding (K = 1).
-Signal and error are amplified alike on average but not in every place (a ReLU keeps the error of what it keeps, a
-normalisation divides by a deviation that is smaller than the mean), for which GAIN doubles the bound:
+Its largest value over all elements compares to the largest result much as the root mean squares do, but for
+results of flat distribution: EXTREME doubles the bound for those. A later layer adds its own rounding,
+independent of the one it is handed, so squares add along a path of the graph: √(K₁ + K₂ + …) over the
+heaviest path, on which every operator that is no reduction is one rounding (K = 1).
 
-    relative = 2 · 1.5 · eps · √(Σ K)
+What a layer is handed it may also amplify: a normalisation by a small deviation, a saturated gate, a deep
+residual stack. No formula knows by how much, but the model does: its condition κ is how much larger a small
+relative change of the inputs arrives at the output, measured while it runs (`equivalence.check`). Together
+
+    max|a − b|  ≤  2 · 0.3 · eps · √(Σ K) · max(1, κ) · max|a|
 
 Everything is relative to max|a| of that output: cancellation makes the relative error of a single element
-meaningless. eps is that of the coarsest floating type a computed value of the graph has.
+meaningless. eps is that of the coarsest floating type of any value that the graph computes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import onnx_ir as ir
 
-ONE_REDUCTION = 1.5
-GAIN = 2.0
+RANDOM_WALK = 0.3
+EXTREME = 2.0
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Two outputs agree when max|a − b| ≤ absolute + relative · max|a|; both zero means bit-equal."""
+    """Two outputs agree when max|a − b| ≤ absolute + (relative + rounding · max(1, κ)) · max|a|.
+
+    `rounding` is what the model's condition κ amplifies; all zero means bit-equal.
+    """
 
     relative: float = 0.0
     absolute: float = 0.0
+    rounding: float = 0.0
 
-    def allowed(self, scale: float) -> float:
+    def allowed(self, scale: float, condition: float = 1.0) -> float:
         """The largest permitted max|a − b| for an output whose largest magnitude is `scale`."""
-        return self.absolute + self.relative * scale
+        return self.absolute + (self.relative + self.rounding * max(1.0, condition)) * scale
 
     def __str__(self) -> str:
-        if self == EXACT:
-            return "bit-equal"
-        parts = [f"{self.relative:.1e}·max|a|"] if self.relative else []
-        parts += [f"{self.absolute:.1e}"] if self.absolute else []
-        return " + ".join(parts)
+        terms = ((self.absolute, ""), (self.relative, "·max|a|"), (self.rounding, "·κ·max|a|"))
+        return " + ".join(f"{value:.1e}{unit}" for value, unit in terms if value) or "bit-equal"
 
 
 EXACT = Tolerance()
@@ -65,27 +68,27 @@ class Declared(Protocol):
 def derive(model: ir.Model, fired: Iterable[Declared]) -> Tolerance:
     """The tolerance between `model` and what the rewrites that fired made of it, one item per time one fired.
 
-    Only "exact" ones (or none): bit-equal. Any other: the rounding of the whole graph, see the module's docstring,
-    plus the bounds of the approximations, which add in the worst case.
+    Only "exact" ones (or none): bit-equal. Any other: the rounding of the whole graph, see the module's
+    docstring, plus the bounds of the approximations, which add in the worst case.
     """
     applied = list(fired)
     if all(rewrite.numerics == "exact" for rewrite in applied):
         return EXACT
-    return Tolerance(rounding(model).relative + sum(rewrite.bound for rewrite in applied))
+    return replace(rounding(model), relative=sum(rewrite.bound for rewrite in applied))
 
 
 def rounding(model: ir.Model) -> Tolerance:
-    """The tolerance for another order of summation anywhere in `model`; bit-equal if it computes no floats."""
+    """The tolerance for any other order of summation in `model`; bit-equal if it computes no floats."""
     computed = [value for node in model.graph for value in node.outputs]
     eps = max((_eps(value.dtype) for value in [*model.graph.inputs, *computed]), default=0.0)
-    return Tolerance(ONE_REDUCTION * GAIN * eps * math.sqrt(heaviest_path(model)))
+    return Tolerance(rounding=RANDOM_WALK * EXTREME * eps * math.sqrt(heaviest_path(model)))
 
 
 def heaviest_path(model: ir.Model) -> int:
     """The number of roundings on the heaviest path of the main graph: Σ K over its nodes.
 
-    A node of K unknown (a reduction over an axis of unknown size) counts as the longest reduction that is known. The
-    body of an If, Loop, Scan or function counts once, whatever its trip count.
+    A node of K unknown (a reduction over an axis of unknown size) counts as the longest reduction that is
+    known. The body of an If, Loop, Scan or function counts once, whatever its trip count.
     """
     lengths: dict[ir.Node, int | None] = {
         node: reduction_length(node) for graph in model.graphs() for node in graph
@@ -105,7 +108,7 @@ def _path(
     reached: dict[ir.Value, int],
     start: int,
 ) -> int:
-    """The heaviest path to any value of `graph`, whose own inputs begin at `start`; `reached` is filled on the way."""
+    """The heaviest path to any value of `graph`, whose own inputs begin at `start`; fills `reached`."""
     heaviest = start
     for node in graph:
         weight = max((reached.get(x, start) for x in node.inputs if x is not None), default=start)
@@ -130,7 +133,7 @@ def _graphs(attribute: ir.Attr) -> list[ir.Graph]:
 
 
 def reduction_length(node: ir.Node) -> int | None:
-    """The number of terms K that one element of the node's output sums: 1 for elementwise, None if not known."""
+    """The number of terms K that one output element sums: 1 for elementwise, None if not known."""
     if node.op_type.startswith("Reduce") or node.op_type.startswith("Global"):
         return _shrinkage(node)
     rule = _TERMS.get(node.op_type)
@@ -140,9 +143,11 @@ def reduction_length(node: ir.Node) -> int | None:
 def _sizes(node: ir.Node, index: int) -> tuple[int, ...] | None:
     """The static shape of an input, or None."""
     value = node.inputs[index] if index < len(node.inputs) else None
-    shape = value.shape if value is not None else None
-    if value is not None and shape is None and value.const_value is not None:
-        shape = value.const_value.shape
+    if value is None:
+        return None
+    if value.const_value is not None:
+        return tuple(int(d) for d in value.const_value.shape.numpy())
+    shape = value.shape
     return tuple(int(d) for d in shape.numpy()) if shape is not None and shape.is_static() else None
 
 

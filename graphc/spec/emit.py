@@ -261,6 +261,8 @@ class Emitter:
             a.name: a
             for a in ir.convenience.convert_attributes({k: v for k, v in attributes.items() if v is not None})
         }
+        while inputs and inputs[-1] is None:
+            inputs = inputs[:-1]
         operands = self._infer_all(op_type, inputs, attrs, outputs, domain)
         path = self._node_name(name)
         values = [

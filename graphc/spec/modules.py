@@ -1,29 +1,39 @@
 """Turns one spec file into a module: parameters bound, sections evaluated and checked, imports loaded.
 
 What is wrong in one section does not hide what is wrong in another: a section that fails is left out and its names
-are marked, so that what depends on them is not reported as well.
+are marked, so that what depends on them is not reported as well. Names are bound in this order: params, dims, let.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingLike
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from graphc.errors import GraphcError, Note, Where, suggest
-from graphc.spec.diagnose import Finding, check, shown
+from graphc.spec.diagnose import check, located, shown
 from graphc.spec.document import parse
-from graphc.spec.language import VERSION, Dim, Import, Spec
+from graphc.spec.language import VERSION, Import, Spec
 from graphc.spec.problems import Problems
-from graphc.spec.project import Opened, Project, check_sha256, split_variant
-from graphc.spec.scope import POISON, DynamicDim, Frame, Functions, Poisoned, placed, value_of
+from graphc.spec.project import Opened, Project, check_sha256
+from graphc.spec.scope import POISON, DynamicDim, Frame, Functions, Poisoned, value_of
 from graphc.spec.tree import Mapping, Scalar, Tree, plain
 
 COMMAND_LINE = Where("<command line>")
-EVALUATED = frozenset("imports dims weights train targets passes lint".split())  # may hold =expressions
-UNEVALUATED = frozenset(("nodes", "losses"))  # bodies inside `train`: evaluated when they are expanded
-OPTIONAL = frozenset("imports blocks targets weights passes lint train variants name doc license source".split())
+EVALUATED = frozenset(("imports", "weights", "targets", "passes", "lint"))  # sections that may hold =expressions
+BODIES = frozenset(("nodes", "losses"))  # of `train`: evaluated when they are expanded
+OPTIONAL = frozenset("blocks doc imports license lint name passes source targets train variants weights".split())
+
+Report = Callable[[GraphcError], None]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A parameter's value from outside the `params` section, and where it was given."""
+
+    value: object
+    where: Where
 
 
 @dataclass
@@ -32,28 +42,26 @@ class Module:
 
     spec: Spec
     tree: Mapping
-    variables: dict[str, object]
+    variables: MappingLike[str, object]
     path: str = ""
     declared: Import | None = None
     imports: dict[str, Module] = field(default_factory=dict)
-    broken: frozenset[str] = frozenset()  # blocks and imports that were refused
+    broken: set[str] = field(default_factory=set)  # blocks and imports that were refused
 
-    @property
-    def dims(self) -> dict[str, Dim]:
-        """The symbolic dimensions."""
-        return self.spec.dims
+    def place(self, *path: str | int) -> Where:
+        """Where the value that these keys lead to is written."""
+        return located(self.tree, path)
 
-    def section(self, *keys: str) -> Tree:
-        """The tree of a section that is there."""
-        tree: Tree = self.tree
+    def section(self, *keys: str) -> Tree | None:
+        """The tree that these keys lead to."""
+        tree: Tree | None = self.tree
         for key in keys:
-            assert isinstance(tree, Mapping)
-            tree = tree.entries[key]
+            tree = tree.get(key) if isinstance(tree, Mapping) else None
         return tree
 
 
 class Loader:
-    """Loads modules, and the modules that they import."""
+    """Loads a module, and the modules that it imports; what is wrong goes to `problems`."""
 
     def __init__(self, project: Project, problems: Problems) -> None:
         self.project, self.problems = project, problems
@@ -64,26 +72,267 @@ class Loader:
         opened: Opened | None,
         *,
         variant: str | None = None,
-        overrides: MappingLike[str, object] | None = None,
-        shapes: MappingLike[str, Dim] | None = None,
+        overrides: MappingLike[str, Given] | None = None,
         path: str = "",
         declared: Import | None = None,
         notes: Sequence[Note] = (),
     ) -> Module | None:
-        """The module of a tree, or None if too much of it is wrong; what is wrong is in `problems`."""
-        before = len(self.problems)
-        with self._reporting(notes):
+        """The module, or None if too much of it is wrong to go on."""
+
+        def report(error: GraphcError) -> None:
+            self.problems.add(error, notes)
+
+        values: dict[str, Any] = {}
+        frame = Frame({})
+        try:
             _check_version(tree)
-            values, broken = self._given(tree, variant, overrides or {}, path)
-        ...
+            given = {**_variant(tree, variant), **_overrides(tree, overrides or {}, report)}
+        except GraphcError as error:
+            report(error)
+            return None
+        _bind_params(tree.get("params"), given, frame, report)
+        broken = _dims(tree.get("dims"), values, frame, report)
+        bind(tree.get("let"), {}, frame, {}, report)
+        broken += _sections(tree, values, frame, report)
+        spec, refused = _validated(tree, values, broken, report)
+        if spec is None:
+            return None
+        module = Module(spec, tree, frame.variables, path, declared, {}, refused)
+        for name, imported in spec.imports.items():
+            found = self._import(module, name, imported, opened, notes)
+            if found is None:
+                module.broken.add(name)
+            else:
+                module.imports[name] = found
+        return module
+
+    def _import(
+        self, module: Module, name: str, declared: Import, opened: Opened | None, notes: Sequence[Note]
+    ) -> Module | None:
+        where = module.place("imports", name, "spec")
+        steps = (Note(f"in import '{name}'", where), *notes)
+        try:
+            path, variant = self.project.resolve(declared.spec, where)
+            tree, here = self.project.open(path, opened, where)
+            if declared.sha256:
+                check_sha256(path, declared.sha256, module.place("imports", name, "sha256"))
+        except GraphcError as error:
+            self.problems.add(error, notes if error.where == where else steps)
+            return None
+        given = {
+            key: Given(value, module.place("imports", name, "params", key))
+            for key, value in declared.params.items()
+        }
+        below = f"{module.path}/{name}" if module.path else name
+        return self.load(
+            tree, here, variant=variant, overrides=given, path=below, declared=declared, notes=steps
+        )
 
 
 def _check_version(tree: Mapping) -> None:
     version = tree.get("graphc")
     if isinstance(version, Scalar) and isinstance(version.value, int) and version.value > VERSION:
         raise GraphcError(
-            f"this spec is written in version {version.value} of the language, and this graphc reads {VERSION}",
+            f"this spec is in version {version.value} of the language, and this graphc reads version {VERSION}",
             code="spec/unsupported-version",
             where=version.where,
             hint="upgrade graphc",
         )
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def _variant(tree: Mapping, variant: str | None) -> dict[str, Given]:
+    """The parameters that a variant sets."""
+    if variant is None:
+        return {}
+    variants = tree.get("variants")
+    known = variants.entries if isinstance(variants, Mapping) else {}
+    chosen = known.get(variant)
+    if chosen is None:
+        raise GraphcError(
+            f"unknown variant '{variant}'",
+            code="spec/unknown-variant",
+            where=tree.keys.get("variants", tree.where),
+            hint=suggest(variant, known) or "this spec has no variants",
+        )
+    if not isinstance(chosen, Mapping):
+        return {}
+    return {name: Given(plain(value), value.where) for name, value in chosen.entries.items()}
+
+
+def parsed_overrides(texts: MappingLike[str, object]) -> dict[str, Given]:
+    """`--set k=v`: a text is read as a YAML value, anything else is taken as it is."""
+    return {name: Given(_parsed(name, value), COMMAND_LINE) for name, value in texts.items()}
+
+
+def _parsed(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        tree = parse(f"value: {value}", str(COMMAND_LINE)).get("value")
+    except GraphcError as error:
+        raise GraphcError(
+            f"'{name}={value}' is no YAML value: {error.message}", code=error.code, where=COMMAND_LINE
+        ) from None
+    return None if tree is None else plain(tree)
+
+
+def _overrides(tree: Mapping, given: MappingLike[str, Given], report: Report) -> dict[str, Given]:
+    """Those of the given parameters that the spec has; the others are reported."""
+    params, let = tree.get("params"), tree.get("let")
+    known = params.entries if isinstance(params, Mapping) else {}
+    for name, value in given.items():
+        if name not in known:
+            derived = isinstance(let, Mapping) and name in let.entries
+            report(
+                GraphcError(
+                    f"'{name}' is derived in 'let', so it cannot be set"
+                    if derived
+                    else f"unknown parameter '{name}'",
+                    code="spec/unknown-override",
+                    where=value.where,
+                    hint=suggest(name, known) or "this spec has no params",
+                )
+            )
+    return {name: value for name, value in given.items() if name in known}
+
+
+def _bind_params(tree: Tree | None, given: MappingLike[str, Given], frame: Frame, report: Report) -> None:
+    if not isinstance(tree, Mapping):
+        return
+    for name, default in tree.entries.items():
+        if name in given and not _same_kind(plain(default), given[name].value):
+            report(
+                GraphcError(
+                    f"'{name}' must be of the kind of {shown(plain(default))}, not {shown(given[name].value)}",
+                    code="spec/bad-type",
+                    where=given[name].where,
+                )
+            )
+    values = {name: value.value for name, value in given.items()}
+    for name in bind(tree, values, frame, {}, report):
+        report(
+            GraphcError(
+                f"parameter '{name}' has no value",
+                code="spec/missing-argument",
+                where=tree.keys.get(name, tree.where),
+                hint=f"give it one: --set {name}=..., a variant, or 'params' of an import",
+            )
+        )
+
+
+def _same_kind(default: object, value: object) -> bool:
+    if default is None or value is None or (isinstance(default, str) and default.startswith("=")):
+        return True
+    return _kind(default) == _kind(value)
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return type(value).__name__
+    return "number"
+
+
+def bind(
+    declared: Tree | None, given: MappingLike[str, object], frame: Frame, functions: Functions, report: Report
+) -> list[str]:
+    """Bind names in order to what is given, or else to their defaults, which may use the names before them.
+
+    Returns the names that have no value; they are bound to POISON, as are those whose default fails.
+    """
+    missing = []
+    entries = declared.entries if isinstance(declared, Mapping) else {}
+    for name, tree in entries.items():
+        if name in given:
+            frame.variables[name] = given[name]
+            continue
+        frame.variables[name] = value = evaluated(tree, frame, functions, report)
+        if value is None and isinstance(tree, Scalar) and tree.value is None:
+            missing.append(name)
+            frame.variables[name] = POISON
+    return missing
+
+
+def evaluated(tree: Tree, frame: Frame, functions: Functions, report: Report) -> object:
+    """The value of a tree, or POISON when an expression in it fails, which is reported."""
+    try:
+        return value_of(tree, frame, functions)
+    except GraphcError as error:
+        report(error)
+    except Poisoned:
+        pass
+    return POISON
+
+
+# ---------------------------------------------------------------- sections
+
+
+def _dims(tree: Tree | None, values: dict[str, Any], frame: Frame, report: Report) -> list[str]:
+    """Evaluate the dims and make them names: a size where there is one, else a name that cannot be computed with."""
+    if tree is None:
+        return []
+    if not isinstance(tree, Mapping):
+        values["dims"] = plain(tree)
+        return []
+    values["dims"] = {}
+    for name, dim in tree.entries.items():
+        value = evaluated(dim, frame, {}, report)
+        values["dims"][name] = value
+        frame.variables[name] = value if isinstance(value, int) or value is POISON else DynamicDim(name)
+    failed = any(value is POISON for value in values["dims"].values())
+    return ["dims"] if failed else []
+
+
+def _sections(tree: Mapping, values: dict[str, Any], frame: Frame, report: Report) -> list[str]:
+    """Put every other section's plain data into `values`; returns the keys of those that fail."""
+    broken = []
+    for key, section in tree.entries.items():
+        if key in values or (isinstance(section, Scalar) and section.value is None):
+            continue
+        if key in EVALUATED:
+            values[key] = evaluated(section, frame, {}, report)
+        elif key == "train" and isinstance(section, Mapping):
+            values[key] = {
+                name: plain(part) if name in BODIES else evaluated(part, frame, {}, report)
+                for name, part in section.entries.items()
+            }
+        else:
+            values[key] = plain(section)
+        if values[key] is POISON or (isinstance(values[key], dict) and POISON in values[key].values()):
+            broken.append(key)
+    return broken
+
+
+def _validated(
+    tree: Mapping, values: dict[str, Any], broken: Sequence[str], report: Report
+) -> tuple[Spec | None, set[str]]:
+    """The checked spec without what is wrong in it, and the names of the blocks and imports that are left out."""
+    refused: set[str] = set()
+    lost = any(key not in OPTIONAL for key in broken)
+    for key in broken:
+        refused |= _drop(values, (key,))
+    spec, findings = check(Spec, values, tree)
+    for finding in findings:
+        if finding.path and finding.path[0] in broken:
+            continue  # it is missing because its expressions failed, which has been reported
+        report(finding.error)
+        lost |= not finding.path or (finding.path[0] in Spec.model_fields and finding.path[0] not in OPTIONAL)
+        refused |= _drop(values, finding.path)
+    if lost:
+        return None, refused
+    return (spec or check(Spec, values, tree)[0]), refused
+
+
+def _drop(values: dict[str, Any], path: tuple[str | int, ...]) -> set[str]:
+    """Leave out the block, import or section at `path`; returns the names of blocks and imports lost by that."""
+    section = values.get(str(path[0])) if path else None
+    if section is None:
+        return set()
+    named = path[0] in ("blocks", "imports") and isinstance(section, dict)
+    if named and len(path) > 1:
+        section.pop(path[1], None)
+        return {str(path[1])}
+    del values[str(path[0])]
+    return set(section) if named else set()

@@ -30,10 +30,10 @@ def root_of(path: Path) -> Path:
     return directory
 
 
-def split_variant(source: str) -> tuple[str, str | None]:
+def split_variant(source: str, directory: Path = Path()) -> tuple[str, str | None]:
     """`edsr.yaml@x4` -> `edsr.yaml`, `x4`; a file that has that very name wins."""
     path, at, variant = source.rpartition("@")
-    return (path, variant) if at and not os.path.exists(source) else (source, None)
+    return (path, variant) if at and not (directory / source).exists() else (source, None)
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,14 @@ class Opened:
     note: Note
     outer: Opened | None = None
 
-    def __contains__(self, real: Path) -> bool:
-        return real == self.real or (self.outer is not None and real in self.outer)
+    @property
+    def chain(self) -> list[Opened]:
+        """This file and those that led to it, innermost first."""
+        found, step = [], self
+        while step is not None:
+            found.append(step)
+            step = step.outer
+        return found
 
 
 class Project:
@@ -70,20 +76,27 @@ class Project:
         Raises GraphcError: spec/import-cycle, spec/limit-exceeded, and everything `document.read` raises.
         """
         real = Path(os.path.realpath(path))
-        if opened is not None and real in opened:
+        chain = opened.chain if opened else []
+        if any(step.real == real for step in chain):
             raise GraphcError(
                 f"'{path}' imports or extends itself",
                 code="spec/import-cycle",
                 where=where,
                 hint="move what both need into a third spec",
-                notes=_steps(opened),
+                notes=[step.note for step in chain],
             )
         self._files += 1
-        if self._files > MAX_FILES:
+        if self._files > MAX_FILES or len(chain) >= self.limits.block_depth:
             raise GraphcError(
-                f"more than {MAX_FILES} specs are imported", code="spec/limit-exceeded", where=where
+                f"at most {MAX_FILES} specs, {self.limits.block_depth} deep, can be imported",
+                code="spec/limit-exceeded",
+                where=where,
             )
-        tree = read(path, self.limits)
+        try:
+            tree = read(path, self.limits)
+        except GraphcError as error:
+            error.where = error.where or where
+            raise
         self.adopt(str(path), path.parent)
         here = Opened(real, Note(f"in '{path.name}'", where), opened)
         return self.extended(tree, here), here
@@ -94,14 +107,19 @@ class Project:
         if not isinstance(extends, Scalar) or not isinstance(extends.value, str):
             return tree
         try:
-            base, _ = self.open(self.resolve(extends.value, extends.where), opened, extends.where)
+            path, variant = self.resolve(extends.value, extends.where)
+            if variant is not None:
+                raise GraphcError("'extends' takes a spec, not a variant of one", code="spec/bad-value")
+            base, _ = self.open(path, opened, extends.where)
         except GraphcError as error:
             error.where = error.where or extends.where
             raise
-        return merged(base, tree)
+        result = merged(base, tree)
+        assert isinstance(result, Mapping)  # both are
+        return result
 
-    def resolve(self, text: str, where: Where) -> Path:
-        """The file that a spec names. Raises GraphcError (spec/import-escapes-project)."""
+    def resolve(self, text: str, where: Where) -> tuple[Path, str | None]:
+        """The file and the variant that a spec names. Raises GraphcError (spec/import-escapes-project)."""
         if "://" in text:
             raise GraphcError(
                 f"'{text}' is a URL",
@@ -109,6 +127,7 @@ class Project:
                 where=where,
                 hint="download the file into the project, and pin it with sha256",
             )
+        text, variant = split_variant(text, self.directory(where.file))
         path = Path(os.path.normpath(self.directory(where.file) / text))
         if not Path(os.path.realpath(path)).is_relative_to(self.root):
             raise GraphcError(
@@ -117,7 +136,7 @@ class Project:
                 where=where,
                 hint=f"a spec can name files below the directory that holds {', '.join(MARKERS)}",
             )
-        return path
+        return path, variant
 
 
 def check_sha256(path: Path, expected: str, where: Where | None) -> None:
@@ -141,11 +160,3 @@ def merged(base: Tree, over: Tree, key: str = "") -> Tree:
     for name, tree in over.entries.items():
         entries[name] = merged(entries[name], tree, name) if name in entries else tree
     return Mapping(entries, over.where, {**base.keys, **over.keys})
-
-
-def _steps(opened: Opened | None) -> list[Note]:
-    notes = []
-    while opened is not None:
-        notes.append(opened.note)
-        opened = opened.outer
-    return notes

@@ -62,6 +62,11 @@ class Outputs:
             )
         return self.values[0]
 
+    def mapped(self, change: Callable[[ir.Value], ir.Value]) -> Outputs:
+        """The same outputs with every value changed."""
+        members = {name: member.mapped(change) for name, member in self.members.items()}
+        return Outputs(tuple(change(value) for value in self.values), members, self.poisoned)
+
     def member(self, name: str, path: str) -> Outputs:
         """What `name` of `path.name` stands for."""
         if self.poisoned:
@@ -75,6 +80,14 @@ class Outputs:
         return self.members[name]
 
 
+@dataclass(frozen=True)
+class Literal:
+    """A number or a list that stands in `from`."""
+
+    value: object
+
+
+Input = Outputs | Literal | None  # None: an optional input that is left out
 POISON = Outputs((), {}, poisoned=True)
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Attention(Layer):
     """Multi-head scaled dot-product attention (Vaswani et al. 2017), self or cross.
 
-    Inputs: query [N, T, D], then optionally key [N, S, E], value [N, S, F] and mask. Without a value it is the
-    key; without a key both are the query. softmax(Q K^T / sqrt(dim / heads) + mask) V per head, [N, T, out].
-    The mask broadcasts to [N, heads, T, S]: booleans say where to look, numbers are added to the scores.
+    Inputs: query [N, T, D], then optionally key [N, S, E], value [N, S, F] and mask. The value defaults to
+    the key, the key to the query. softmax(Q K^T / sqrt(dim / heads) + mask) V per head, [N, T, out].
+    The mask broadcasts to [N, heads, T, S]: booleans say where to look, numbers are added to scores.
     """
 
     primary: ClassVar = "heads"
@@ -53,7 +53,7 @@ class Attention(Layer):
         scores = g.op("MatMul", q, swap_last(g, k, name="key_transposed"), name="products")
         scores = g.op("Mul", scores, g.constant(1 / sqrt(width // self.heads)), name="scores")
         if self.causal:
-            scores = _where(g, _causal(g, query, key), scores, "causal")
+            scores = g.op("Where", _future(g, query, key), g.constant(-np.inf), scores, name="causal")
         if mask is not None:
             scores = _masked(g, mask, scores)
         mixed = g.op("MatMul", g.op("Softmax", scores, name="weights", axis=-1), v, name="mixed")
@@ -72,7 +72,7 @@ class Attention(Layer):
 class PositionalEncoding(Layer):
     """x plus a vector for each position: [N, T, D], same shape out.
 
-    Sinusoidal: sin(t / 10000^(2i/D)) in even columns 2i, the cosine in the odd column after (Vaswani et al. 2017).
+    Sinusoidal: sin(t / 10000^(2i/D)) in column 2i and the cosine in column 2i + 1 (Vaswani et al. 2017).
     Learned: a trainable table [length, D].
     """
 
@@ -109,11 +109,11 @@ def sinusoids(length: int, width: int) -> np.ndarray:
     return np.where(columns % 2, np.cos(angles), np.sin(angles))
 
 
-def _causal(g: Emitter, query: ir.Value, key: ir.Value) -> ir.Value:
-    """[T, S]: whether position s is not after position t."""
+def _future(g: Emitter, query: ir.Value, key: ir.Value) -> ir.Value:
+    """[T, S]: whether position s comes after position t."""
     rows, columns = (_positions(g, x, name) for x, name in ((query, "row"), (key, "column")))
     rows = g.op("Unsqueeze", rows, g.constant([1]), name="rows")
-    return g.op("GreaterOrEqual", rows, columns, name="visible")
+    return g.op("Less", rows, columns, name="future")
 
 
 def _positions(g: Emitter, x: ir.Value, name: str) -> ir.Value:
@@ -123,9 +123,5 @@ def _positions(g: Emitter, x: ir.Value, name: str) -> ir.Value:
 
 def _masked(g: Emitter, mask: ir.Value, scores: ir.Value) -> ir.Value:
     if mask.dtype == ir.DataType.BOOL:
-        return _where(g, mask, scores, "masked")
+        return g.op("Where", mask, scores, g.constant(-np.inf), name="masked")
     return g.op("Add", scores, mask, name="masked")
-
-
-def _where(g: Emitter, visible: ir.Value, scores: ir.Value, name: str) -> ir.Value:
-    return g.op("Where", visible, scores, g.constant(-np.inf), name=name)

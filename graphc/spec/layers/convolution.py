@@ -190,10 +190,8 @@ class ConvTranspose(Layer):
         stride = per_axis(g, "stride", self.stride, rank)
         dilation = per_axis(g, "dilation", self.dilation, rank)
         extra = per_axis(g, "output_padding", self.output_padding, rank, least=0)
-        if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
-            g.fail(
-                f"output_padding {extra} must be smaller than the stride {stride} or the dilation {dilation}"
-            )
+        if any(e >= s for e, s in zip(extra, stride, strict=True)):
+            g.fail(f"output_padding {extra} must be smaller than the stride {stride}")
         surplus = [
             d * (k - 1) + 1 - s + e for k, s, d, e in zip(kernel, stride, dilation, extra, strict=True)
         ]

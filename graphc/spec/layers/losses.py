@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import onnx_ir as ir
@@ -62,8 +63,8 @@ class CrossEntropy(Layer):
 class Bce(Layer):
     """Binary cross entropy, averaged: -(t log p + (1 - t) log(1 - p)), for targets t of the same shape.
 
-    By default the input is logits x with p = sigmoid(x), which is computed as max(x, 0) - x t + log(1 + exp(-|x|)):
-    it neither overflows nor takes the logarithm of 0.
+    By default the input is logits x with p = sigmoid(x), computed as max(x, 0) - x t + log(1 + exp(-|x|)),
+    which neither overflows nor takes the logarithm of 0.
     """
 
     logits: bool = Field(True, description="the input is logits; false: probabilities in (0, 1)")
@@ -91,7 +92,7 @@ class Bce(Layer):
 
 
 class Gram(Layer):
-    """Gram matrices F F^T / (C H W) of features [N, C, spatial...]: [N, C, C] (Gatys, Ecker and Bethge 2015)."""
+    """F F^T / (C H W) of features F = [N, C, spatial...]: [N, C, C] (Gatys, Ecker and Bethge 2015)."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return gram(g, x)
@@ -100,7 +101,7 @@ class Gram(Layer):
 class Style(Layer):
     """The mean (or sum) of the squared differences of the Gram matrices of two features [N, C, spatial...].
 
-    Their spatial sizes may differ, and one of the two may have a batch of 1 (Johnson, Alahi and Fei-Fei 2016).
+    Their spatial sizes may differ, and one may have a batch of 1 (Johnson, Alahi and Fei-Fei 2016).
     """
 
     primary: ClassVar = "reduction"
@@ -111,9 +112,10 @@ class Style(Layer):
 
 
 class Tv(Layer):
-    """Total variation of [N, C, spatial...]: per spatial axis |difference of neighbours|^power, mean or sum, added up.
+    """Total variation of [N, C, spatial...]: |neighbour difference|^power, averaged per axis, then summed.
 
-    Power 2 is the smoothness of Johnson et al. 2016, power 1 the anisotropic norm of Rudin, Osher and Fatemi 1992.
+    Power 2 is the smoothness of Johnson et al. 2016, power 1 the anisotropic form of Rudin, Osher and Fatemi
+    1992. Reduction 'sum' adds the differences instead of averaging them.
     """
 
     primary: ClassVar = "power"
@@ -150,12 +152,9 @@ def gram(g: Emitter, x: ir.Value, name: str | None = None) -> ir.Value:
         g.fail(f"expected [N, C, spatial...], was given {g.show(x)}", code="spec/shape-mismatch")
     features = g.op("Reshape", x, g.constant([0, g.size(x, 1), -1]), name="features")
     product = g.op("MatMul", features, swap_last(g, features, name="transposed"), name="product")
-    sizes = g.labels(x)[1:]
-    if all(isinstance(size, int) for size in sizes):
-        count = 1.0
-        for size in sizes:
-            count *= float(size or 1)
-        return g.op("Mul", product, g.constant(1 / count))
+    fixed = [size for size in g.labels(x)[1:] if isinstance(size, int)]
+    if len(fixed) == g.rank(x) - 1:
+        return g.op("Mul", product, g.constant(1 / prod(fixed)))
     shape = g.op(
         "Slice", g.op("Shape", x, name="shape"), g.constant([1]), g.constant([TO_THE_END]), name="sizes"
     )

@@ -165,6 +165,8 @@ class Lrn(Layer):
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         _channels(g, x, least_rank=3)
+        if self.size % 2 == 0:
+            g.fail(f"'size' counts channels on both sides alike, so it is odd, not {self.size}")
         return g.op("LRN", x, alpha=self.alpha, beta=self.beta, bias=self.bias, size=self.size)
 
 

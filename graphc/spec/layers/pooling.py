@@ -124,11 +124,27 @@ def _pool_window(g: Emitter, x: ir.Value, pool: MaxPool | AvgPool) -> Window:
         dilation=pool.dilation,
         pad=pool.pad,
     )
-    if any(
-        pad > d * (k - 1) for pad, k, d in zip(view.pads, view.kernel * 2, view.dilation * 2, strict=True)
-    ):
-        g.fail(f"pads {view.pads} are as wide as the window {view.kernel}: some would hold padding only")
+    for sizes in g.sizes(x):
+        for axis, size in enumerate(sizes[2:]):
+            _check_padding(g, view, axis, size, pool.ceil_mode)
     return view
+
+
+def _check_padding(g: Emitter, view: Window, axis: int, size: int, ceil_mode: bool) -> None:
+    """Every window must hold input; ONNX and its runtimes disagree about windows that do not."""
+    kernel, stride, dilation = view.kernel[axis], view.stride[axis], view.dilation[axis]
+    begin, end = view.begin[axis], view.end[axis]
+    if max(begin, end) >= kernel or (max(begin, end) and dilation > size):
+        g.fail(
+            f"pads {view.pads} let windows of {view.kernel} taps hold nothing but padding",
+            hint="pad less than the kernel, and dilate less than the input",
+        )
+    room = size + begin + end - dilation * (kernel - 1) - 1
+    if ceil_mode and -(-room // stride) * stride >= size + begin:
+        g.fail(
+            f"ceil_mode adds a window that starts behind the input of {size}",
+            hint="leave ceil_mode out, or pad less at the end",
+        )
 
 
 def _average_bins(g: Emitter, x: ir.Value, axis: int, bins: int, name: str | None) -> ir.Value:

@@ -22,8 +22,8 @@ Returns = Annotated[
 class Gru(Layer):
     """Gated recurrent units (Cho et al. 2014) over [N, T, C], with D directions.
 
-    The reset gate acts behind the recurrent product (linear_before_reset), as in cuDNN and PyTorch. Optional second
-    input: the first state [N, D H]. Weights as ONNX lays them out, gates in the order update, reset, candidate:
+    The reset gate acts behind the recurrent product (linear_before_reset), as in cuDNN and PyTorch. Optional
+    second input: the first state [N, D H]. Weights lie as in ONNX, gates ordered update, reset, candidate:
     weight [D, 3 H, C], recurrence [D, 3 H, H], bias [D, 6 H] (input biases, then recurrent ones).
     """
 
@@ -51,9 +51,9 @@ class Gru(Layer):
 
 
 class Lstm(Layer):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997) over [N, T, C], with D directions, no peepholes.
+    """Long short-term memory (Hochreiter and Schmidhuber 1997) over [N, T, C], D directions, no peepholes.
 
-    Optional inputs: the first state and the first cell, [N, D H] each. Weights as ONNX lays them out, gates in the
+    Optional inputs: the first state and the first cell, [N, D H] each. Weights lie as in ONNX, gates in the
     order input, output, forget, cell: weight [D, 4 H, C], recurrence [D, 4 H, H], bias [D, 8 H].
     """
 

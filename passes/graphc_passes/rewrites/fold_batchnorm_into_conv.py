@@ -20,7 +20,8 @@ def fold_batchnorm_into_conv(bn: View, op: Tape) -> ir.Value:
     conv = ConstantConv.read(bn.producer("X", "Conv", "ConvTranspose"))
     require(not bn.attr("training_mode"), "training mode: the statistics depend on the batch")
     scale, shift = batchnorm_affine(bn)
-    filter_, bias = conv.scale_outputs(scale), conv.bias * scale + shift
+    with np.errstate(invalid="ignore"):
+        filter_, bias = conv.scale_outputs(scale), conv.bias * scale + shift
     require(
         finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite"
     )

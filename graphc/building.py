@@ -1,0 +1,96 @@
+"""From a spec or a model to an optimised, checked model: the one call behind `graphc build`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from graphc import spec
+from graphc.errors import GraphcError
+from graphc.limits import DEFAULT, Limits
+from graphc.model import load
+from graphc.pipeline import Pipeline, Record
+from graphc.runtime.equivalence import Report, check
+from graphc.runtime.session import require_provider
+from graphc.runtime.tolerance import derive
+
+Progress = Callable[[str, ir.Model], None]
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What a build made: the optimised `model`, the one it came from, what the passes did, and how far they are apart.
+
+    `report` is None when the build was told not to verify.
+    """
+
+    model: ir.Model
+    original: ir.Model
+    record: Record
+    report: Report | None
+
+
+def compile(
+    source: str | Path | ir.Model,
+    *,
+    params: Mapping[str, Any] | None = None,
+    pipeline: str | Sequence[Any] | None = None,
+    target: str | None = None,
+    provider: str = "cpu",
+    verify: bool = True,
+    seed: int | None = None,
+    freeze_inputs: bool = False,
+    limits: Limits = DEFAULT,
+    before_step: Progress | None = None,
+    after_step: Progress | None = None,
+) -> Compilation:
+    """Build a spec (`net.yaml`, `net.yaml@variant`) or take a model (`net.onnx`, an ir.Model), run passes, check.
+
+    `pipeline` is a text or a list (see `Pipeline`); without one the spec's own `passes:` run, else "inference".
+    `seed` replaces the seed of the spec's weights. `freeze_inputs` makes initializers that are also graph inputs
+    constants. With `verify` both models run on ONNX Runtime (`provider` "cpu" or "cuda") and must agree within what
+    the rewrites that fired declare. Raises GraphcError for broken input, a missing provider, or
+    (numerics/output-mismatch) a check that fails.
+    """
+    if verify:
+        require_provider(provider)  # before minutes of work, not after
+    original, passes = _model(source, params, target, seed, freeze_inputs, limits)
+    chosen = Pipeline(pipeline or passes or "inference", before_step=before_step, after_step=after_step)
+    result = chosen(original.clone())
+    if not verify:
+        return Compilation(result.model, original, result.record, None)
+    if before_step:
+        before_step("check", result.model)
+    fired = [step for step in result.record.steps if step.modified]
+    report = check(original, result.model, provider=provider, tolerance=derive(original, fired))
+    if not report.passed:
+        raise GraphcError(
+            f"the optimised model differs from the original: {report.worst}",
+            code="numerics/output-mismatch",
+            hint="find the pass with --dump-after-each DIR and report it; nothing was written",
+        )
+    return Compilation(result.model, original, result.record, report)
+
+
+def _model(
+    source: str | Path | ir.Model,
+    params: Mapping[str, Any] | None,
+    target: str | None,
+    seed: int | None,
+    freeze_inputs: bool,
+    limits: Limits,
+) -> tuple[ir.Model, Any]:
+    """The model, and the passes that its spec asks for (None for a model)."""
+    if isinstance(source, ir.Model):
+        return source, None
+    if Path(source).suffix != ".onnx":
+        network = spec.expand(source, params=params, target=target, limits=limits)
+        return network.build(seed=seed, limits=limits), network.spec.passes
+    for name, given in (("--set", params), ("--target", target), ("--seed", seed)):
+        if given:
+            raise GraphcError(f"{name} is for specs, and {source} is a model", code="run/usage")
+    return load(source, freeze_inputs=freeze_inputs, limits=limits), None

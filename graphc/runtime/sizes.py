@@ -1,0 +1,98 @@
+"""A size for every symbolic dimension of a model that is to be run.
+
+It is, in this order: what the caller gives, the smallest legal size in the model's metadata property
+`graphc.dims` (JSON: a name to an int or to `{min, opt, max, multiple_of}`; the smallest, so that a check is
+quick), else 2 for a first axis (a batch of 1 hides mistakes) and 32 for any other (32 survives five
+halvings).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from graphc.errors import GraphcError
+
+BATCH, SIZE = 2, 32
+MAX_ELEMENTS = 1 << 28  # of one made-up input; sizes in a model's metadata are untrusted
+DIMS_PROPERTY = "graphc.dims"
+_FORM = re.compile(r"(?:(?P<times>\d{1,9})\*)?(?P<name>[^*/]+)(?:/(?P<over>\d{1,9}))?")
+
+
+def required(graph: ir.Graph) -> list[ir.Value]:
+    """The inputs that must be fed: those that are not also initializers."""
+    return [value for value in graph.inputs if not value.is_initializer()]
+
+
+def bindings(model: ir.Model, given: Mapping[str, int]) -> dict[str, int]:
+    """A size for every dimension that the model names. Raises GraphcError (run/usage) for a given one it lacks."""
+    sizes = _declared(model)
+    for value in required(model.graph):
+        for axis, dim in enumerate(value.shape or ()):
+            match = _FORM.fullmatch(str(dim.value)) if isinstance(dim, ir.SymbolicDim) and dim.value else None
+            if match:
+                sizes.setdefault(match["name"], BATCH if axis == 0 else SIZE)
+    wrong = [f"{name}={size}" for name, size in given.items() if size < 1]
+    if wrong:
+        raise GraphcError(f"a size is at least 1: {', '.join(wrong)}", code="run/usage")
+    unknown = sorted(given.keys() - sizes.keys())
+    if unknown:
+        raise GraphcError(
+            f"the model has no dimension {', '.join(unknown)}",
+            code="run/usage",
+            hint=f"its dimensions are: {', '.join(sorted(sizes)) or 'all fixed'}",
+        )
+    return {**sizes, **given}
+
+
+def _declared(model: ir.Model) -> dict[str, int]:
+    """The smallest legal size of each dimension in the model's own metadata, which is untrusted text."""
+    text = model.metadata_props.get(DIMS_PROPERTY, "{}")
+    try:
+        return {str(name): _smallest(dim) for name, dim in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        raise GraphcError(
+            f"metadata property '{DIMS_PROPERTY}' is no mapping of names to sizes: {text[:80]}",
+            code="run/not-analysed",
+            hint='it looks like {"N": 1, "H": {"min": 64, "opt": 256, "max": 1024, "multiple_of": 4}}',
+        ) from None
+
+
+def _smallest(dim: int | Mapping[str, int]) -> int:
+    if isinstance(dim, int):
+        return max(dim, 1)
+    multiple = int(dim.get("multiple_of") or 1)
+    return max(math.ceil(int(dim.get("min") or 1) / multiple), 1) * multiple
+
+
+def shape_of(value: ir.Value, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """The shape that an input is fed with. Raises GraphcError (run/not-analysed): no rank, no sensible size."""
+    if value.shape is None:
+        raise GraphcError(
+            f"input '{value.name}' has no declared rank",
+            code="run/not-analysed",
+            hint="give its value: inputs={...}",
+        )
+    shape = []
+    for axis, dim in enumerate(value.shape):
+        known = dim if isinstance(dim, int) else evaluate(dim.value or "", sizes)
+        shape.append((BATCH if axis == 0 else SIZE) if known is None else known)
+    if min(shape, default=1) < 0 or math.prod(shape) > MAX_ELEMENTS:
+        raise GraphcError(
+            f"input '{value.name}' of shape {tuple(shape)} is too large to make up",
+            code="run/not-analysed",
+            hint="give smaller sizes: dims={...}",
+        )
+    return tuple(shape)
+
+
+def evaluate(dim: str, sizes: Mapping[str, int]) -> int | None:
+    """`H`, `2*H` and `H/2`, the forms that graphc writes; None for anything else."""
+    match = _FORM.fullmatch(dim)
+    if match is None or match["name"] not in sizes:
+        return None
+    return int(match["times"] or 1) * sizes[match["name"]] // max(int(match["over"] or 1), 1)

@@ -1,0 +1,395 @@
+"""Expands a module into nodes: calls layers, blocks, imports and operators, and unrolls repeats.
+
+Nothing here recurses without a bound: the depth of bodies, the number of expanded items and the number of nodes are
+limited. An item that fails gives POISON, which everything that depends on it passes on in silence, so that the rest
+of the spec is still looked at and each mistake is reported once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import chain
+
+import onnx_ir as ir
+
+from graphc.errors import GraphcError, Note, Where, collect, suggest
+from graphc.limits import Limits
+from graphc.spec import operators, structures
+from graphc.spec.calls import call_block, call_import
+from graphc.spec.diagnose import located, shown, validated
+from graphc.spec.emit import Emitter
+from graphc.spec.items import Item, id_of, parse_item
+from graphc.spec.layers import Layer, as_arguments, layers
+from graphc.spec.modules import Module
+from graphc.spec.problems import Problems
+from graphc.spec.scope import (
+    POISON,
+    Frame,
+    Input,
+    Literal,
+    Outputs,
+    Poisoned,
+    is_expression,
+    placed,
+    value_of,
+)
+from graphc.spec.tree import Mapping as MappingTree
+from graphc.spec.tree import Scalar, Tree
+from graphc.spec.tree import Sequence as SequenceTree
+
+ITEMS_PER_NODE = 2  # a spec may expand to this many items for each node it may have
+LIMIT = "spec/limit-exceeded"
+STOP_GRADIENT, LINT = "graphc.stop_gradient", "graphc.lint"  # keys of nodes' metadata_props
+
+
+@dataclass(frozen=True)
+class Body:
+    """Where items stand: in which module, what they see, and whether they are losses, which may have a weight."""
+
+    module: Module
+    frame: Frame
+    losses: bool = False
+
+    def inner(self, variables: Mapping[str, object], begin: Outputs | None) -> Body:
+        """A body inside this one, which begins with `begin` as its previous output."""
+        frame = Frame(variables, self.frame)
+        frame.previous = begin
+        return replace(self, frame=frame, losses=False)
+
+
+class Expander:
+    """Expands bodies of items with one Emitter. `source` gives a place in the spec as nodes carry it."""
+
+    def __init__(
+        self, g: Emitter, problems: Problems, limits: Limits, source: Callable[[Where], str] = str
+    ) -> None:
+        self.g, self.problems, self.limits, self.source = g, problems, limits, source
+        self.functions: Mapping[str, Callable[..., object]] = {"dim": self._dim}
+        self.origins: dict[ir.Value, Where] = {}
+        self._stack: list[Note | None] = []
+        self._calling: list[tuple[int, str]] = []  # the blocks that are being expanded
+        self._items = 0
+        self._parsed: dict[int, Item] = {}
+
+    # ---------------------------------------------------------------- bodies
+
+    def body(self, items: Tree | None, body: Body, until: str | None = None) -> Outputs | None:
+        """Expand a list of items; returns what the last one gives. `until` is the id of the last item wanted."""
+        for tree in items.items if isinstance(items, SequenceTree) else ():
+            self.item(tree, body)
+            if until is not None and id_of(tree) == until and body.frame.find(until):
+                break
+        return body.frame.previous
+
+    def item(self, tree: Tree, body: Body) -> None:
+        """Expand one item into the body; what is wrong with it is reported, and it gives POISON."""
+        outputs: Outputs | None = POISON
+        where = tree.where
+        try:
+            self.count()
+            item = self.parsed(tree)
+            where = item.where
+            outputs = self._expand(item, body)
+        except Poisoned:
+            pass
+        except GraphcError as error:
+            self.report(error, where)
+        if outputs is None:
+            return
+        if name := id_of(tree):
+            self._bind(body, name, outputs, tree)
+        body.frame.previous = outputs
+
+    def _bind(self, body: Body, name: str, outputs: Outputs, tree: Tree) -> None:
+        try:
+            if name in body.module.spec.imports:
+                raise GraphcError(f"'{name}' is the name of an import", code="spec/duplicate-id")
+            body.frame.bind(name, outputs)
+        except GraphcError as error:
+            self.report(error, located(tree, ("id",)))
+
+    def parsed(self, tree: Tree) -> Item:
+        """The item of a tree; see `parse_item`."""
+        found = self._parsed.get(id(tree))
+        if found is None:
+            found = self._parsed[id(tree)] = parse_item(tree)
+        return found
+
+    # ---------------------------------------------------------------- bounds and reports
+
+    def count(self) -> None:
+        """Count one step of the expansion. Raises GraphcError (spec/limit-exceeded) when there are too many."""
+        self._items += 1
+        if self._items > ITEMS_PER_NODE * self.limits.graph_nodes:
+            raise GraphcError(f"the spec expands to more than {self._items - 1} items", code=LIMIT)
+
+    @contextmanager
+    def entered(self, where: Where, step: str | None = None) -> Iterator[None]:
+        """One body deeper; `step` is what errors say of it: `in repeat i=0`."""
+        if len(self._stack) >= self.limits.block_depth:
+            raise GraphcError(f"bodies are more than {self.limits.block_depth} deep", code=LIMIT, where=where)
+        self._stack.append(None if step is None else Note(step, where))
+        try:
+            yield
+        finally:
+            self._stack.pop()
+
+    @contextmanager
+    def calling(self, item: Item, module: Module) -> Iterator[None]:
+        """Inside a block. Raises GraphcError (spec/block-cycle) if that block is being expanded already."""
+        key = id(module), item.what
+        if key in self._calling:
+            raise GraphcError(
+                f"block '{item.what}' calls itself",
+                code="spec/block-cycle",
+                hint="use 'repeat' for a bounded loop",
+            )
+        self._calling.append(key)
+        try:
+            with self.entered(item.where, f"in block '{item.what}'"):
+                yield
+        finally:
+            self._calling.pop()
+
+    def report(self, error: GraphcError, where: Where | None = None) -> None:
+        """Keep an error, at `where` if it has no place, with the steps of the expansion that led to it."""
+        for one in error.all:
+            placed(one, where)
+        self.problems.add(error, [note for note in reversed(self._stack) if note])
+
+    def scope(
+        self,
+        item: Item,
+        body: Body,
+        label: str | None = None,
+        *,
+        shared: str | None = None,
+        frozen: bool = False,
+    ) -> AbstractContextManager[None]:
+        """The Emitter's scope for an item: its step in the path, its place, and what its keys say of weights."""
+        if item.keys.shared:
+            shared = "/".join(filter(None, (body.module.path, item.keys.shared)))
+        return self.g.scope(
+            label or item.label,
+            source=self.source(item.where),
+            shared=shared,
+            frozen=frozen or item.keys.frozen,
+        )
+
+    @contextmanager
+    def emitting(self, item: Item, values: Sequence[ir.Value]) -> Iterator[None]:
+        """While nodes are emitted: remembers where they come from, and says of a failure where its inputs do."""
+        start = len(self.g.nodes)
+        try:
+            yield
+        except GraphcError as error:
+            if error.where is None and error.code != LIMIT:
+                error.notes = (*error.notes, *self.made_by(values))
+            raise placed(error, item.where) from None
+        for node in self.g.nodes[start:]:
+            for output in node.outputs:
+                self.origins.setdefault(output, item.where)
+
+    def made_by(self, values: Sequence[ir.Value]) -> list[Note]:
+        """Where values come from."""
+        notes = []
+        for value in dict.fromkeys(values):
+            producer = value.producer()
+            name = f"'{producer.name}'" if producer else f"input '{value.name}'"
+            notes.append(Note(f"{self._shape(value)} comes from {name}", self.origins.get(value)))
+        return notes
+
+    def _shape(self, value: ir.Value) -> str:
+        try:
+            return self.g.show(value)
+        except GraphcError:  # a shape that ONNX cannot infer
+            return "a value of unknown shape"
+
+    def differing(self, a: ir.Value, b: ir.Value, beside: int | None = None) -> tuple[str, str] | None:
+        """The two shapes, for a message, if they differ at some point on an axis other than `beside`."""
+        try:
+            both = list(zip(self.g.sizes(a), self.g.sizes(b), strict=True))
+        except GraphcError:  # a shape that ONNX cannot infer: its own inference decides
+            return None
+        for left, right in both:
+            axis = None if beside is None else beside % max(len(left), 1)
+            if [d for i, d in enumerate(left) if i != axis] != [d for i, d in enumerate(right) if i != axis]:
+                shown_as = self.g.show(a), self.g.show(b)
+                return shown_as if shown_as[0] != shown_as[1] else (str(left), str(right))
+        return None
+
+    # ---------------------------------------------------------------- items
+
+    def _expand(self, item: Item, body: Body) -> Outputs | None:
+        """What the item gives, or None if its `when` does not hold."""
+        if (weight := item.section("weight")) is not None and not body.losses:
+            raise GraphcError("'weight' belongs to a loss", code="spec/unknown-key", where=weight.where)
+        if not self._wanted(item, body):
+            return None
+        start = len(self.g.nodes)
+        outputs = self._callee(item, body)(item, body)
+        if item.keys.stop_gradient or item.keys.lint:
+            outputs = self._annotated(item, body, outputs, start)
+        return outputs
+
+    def _wanted(self, item: Item, body: Body) -> bool:
+        when = item.section("when")
+        value = True if when is None else self.value(when, body)
+        if isinstance(value, (bool, int)):
+            return bool(value)
+        raise GraphcError(
+            f"'when' must be true or false, not {shown(value)}",
+            code="spec/bad-type",
+            where=when.where if when else None,
+            hint="write it as an expression: when: =scale == 3",
+        )
+
+    def _callee(self, item: Item, body: Body) -> Callable[[Item, Body], Outputs]:
+        module = body.module
+        if item.what in module.broken:
+            raise Poisoned
+        if item.what in structures.FORMS:
+            return partial(structures.FORMS[item.what], self)
+        if item.what in module.spec.blocks:
+            return partial(call_block, self)
+        if item.what in module.spec.imports:
+            return partial(call_import, self)
+        if item.what[:1].isupper():
+            return partial(operators.emit, self)
+        if item.what in layers():
+            return self._layer
+        known = chain(module.spec.blocks, module.spec.imports, layers(), structures.FORMS)
+        raise GraphcError(
+            f"unknown layer '{item.what}'", code="spec/unknown-layer", hint=suggest(item.what, known)
+        )
+
+    def _layer(self, item: Item, body: Body) -> Outputs:
+        cls = layers()[item.what]
+        arguments = None if item.arguments is None else self.value(item.arguments, body)
+        made = validated(
+            cls,
+            as_arguments(cls, arguments),
+            item.arguments,
+            owner=item.what,
+            unknown="spec/unknown-argument",
+        )
+        least, most = arity(cls)
+        given = self.inputs(item, body, least, most)
+        values = [None if one is None and i >= least else self.single(one, item) for i, one in enumerate(given)]
+        with self.scope(item, body), self.emitting(item, [value for value in values if value is not None]):
+            return Outputs.of(made.emit(self.g, *values))
+
+    def _annotated(self, item: Item, body: Body, outputs: Outputs, start: int) -> Outputs:
+        """Mark the item's nodes with what its keys say of them; a value it only passes on gets a node to mark."""
+        made = {output for node in self.g.nodes[start:] for output in node.outputs}
+        with self.scope(item, body):
+            outputs = outputs.mapped(lambda value: value if value in made else self.g.op("Identity", value))
+        for node in self.g.nodes[start:]:
+            if item.keys.stop_gradient:
+                node.metadata_props[STOP_GRADIENT] = "true"
+            if item.keys.lint:
+                node.metadata_props[LINT] = json.dumps(item.keys.lint.model_dump())
+        return outputs
+
+    # ---------------------------------------------------------------- arguments and inputs
+
+    def value(self, tree: Tree, body: Body) -> object:
+        """A tree as plain data, its expressions evaluated in the body."""
+        return value_of(tree, body.frame, self.functions)
+
+    def _dim(self, value: object, axis: object) -> int:
+        """`dim(x, 1)` in expressions."""
+        if not isinstance(value, Outputs) or isinstance(axis, bool) or not isinstance(axis, int):
+            raise GraphcError("dim(x, 1) takes an id and an axis", code="spec/bad-expression")
+        return self.g.size(value.single("x"), axis)
+
+    def inputs(self, item: Item, body: Body, least: int, most: int | None, takes: str = "") -> list[Input]:
+        """What `from` names, or else the previous output. Raises GraphcError: spec/unknown-name, spec/wrong-arity."""
+        source = item.section("from")
+        if source is not None:
+            found = self._named(source, body)
+        else:
+            found = [body.frame.previous] if body.frame.previous is not None and most != 0 else []
+        if least <= len(found) and (most is None or len(found) <= most):
+            return found
+        count = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        takes = takes or f"'{item.what}' takes {count} input{'s' if count != '1' else ''}"
+        raise GraphcError(
+            f"{takes}, given {len(found)}",
+            code="spec/wrong-arity",
+            where=None if source is None else source.where,
+            hint=f"name them in 'from'; here are {', '.join(body.frame.visible()) or 'none'}"
+            if source is None
+            else "",
+        )
+
+    def _named(self, source: Tree, body: Body) -> list[Input]:
+        errors: list[GraphcError] = []
+        found: list[Input] = []
+        for tree in source.items if isinstance(source, SequenceTree) else (source,):
+            try:
+                found.append(self._input(tree, body))
+            except GraphcError as error:
+                errors += placed(error, tree.where).all
+        if errors:
+            raise collect(errors, limit=len(errors))
+        return found
+
+    def _input(self, tree: Tree, body: Body) -> Input:
+        if isinstance(tree, MappingTree):
+            raise GraphcError(
+                "an input is the name of a value",
+                code="spec/bad-type",
+                hint="give the item that makes it an id, and name that",
+            )
+        if isinstance(tree, Scalar) and tree.value in (None, ""):
+            return None
+        if isinstance(tree, Scalar) and isinstance(tree.value, str) and not is_expression(tree):
+            return body.frame.resolve(tree.value)
+        return Literal(self.value(tree, body))
+
+    def one(self, given: Input, item: Item) -> Outputs:
+        """An input that must be a single value, or POISON. Raises GraphcError: spec/wrong-arity, spec/bad-type."""
+        if isinstance(given, Outputs):
+            if not given.poisoned:
+                given.single(self._spelled(item))
+            return given
+        what = "nothing" if given is None else shown(given.value)
+        raise GraphcError(
+            f"'{item.what}' needs a value here, not {what}",
+            code="spec/bad-type",
+            where=from_.where if (from_ := item.section("from")) else None,
+            hint="numbers as inputs are for ONNX operators" if given is not None else "",
+        )
+
+    def single(self, given: Input, item: Item) -> ir.Value:
+        """The one value of an input; see `one`. Raises Poisoned too."""
+        return self.one(given, item).single(self._spelled(item))
+
+    def _spelled(self, item: Item) -> str:
+        source = item.section("from")
+        return str(source.value) if isinstance(source, Scalar) else "the previous item"
+
+    def begin(self, item: Item, body: Body) -> Outputs | None:
+        """What the body of a form begins with: `from`, or else the previous output."""
+        source = item.section("from")
+        if source is None:
+            return body.frame.previous
+        parts = [given for given in self._named(source, body) if isinstance(given, Outputs)]
+        return Outputs.together(parts) if parts else None
+
+    def given(self, outputs: Outputs | None, what: str) -> Outputs:
+        """What a body gave. Raises GraphcError (spec/empty-output) if it gave nothing."""
+        if outputs is None:
+            raise GraphcError(f"{what} gives nothing: it has no items and no input", code="spec/empty-output")
+        return outputs
+
+
+@cache
+def arity(cls: type[Layer]) -> tuple[int, int | None]:
+    """(fewest, most) inputs of a layer; see `Layer.arity`."""
+    return cls.arity()

@@ -1,0 +1,97 @@
+"""Types as a spec writes them, `f32[N, 3, H, W]`, and the sizes that symbolic dimensions are tried at."""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from graphc.errors import GraphcError, suggest
+from graphc.spec.emit import Point, Sizes
+from graphc.spec.expressions import evaluate
+from graphc.spec.language import Dim
+
+DTYPES = {
+    "f16": ir.DataType.FLOAT16,
+    "f32": ir.DataType.FLOAT,
+    "f64": ir.DataType.DOUBLE,
+    "bf16": ir.DataType.BFLOAT16,
+    **{f"i{bits}": ir.DataType[f"INT{bits}"] for bits in (8, 16, 32, 64)},
+    "u8": ir.DataType.UINT8,
+    "bool": ir.DataType.BOOL,
+}
+SPELLING = 'for example "f32[N, 3, H, W]"'
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """An element type and one expression per axis."""
+
+    dtype: ir.DataType
+    dims: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> TensorType:
+        """Raises GraphcError (spec/bad-type)."""
+        found = re.fullmatch(r"\s*(\w+)\s*\[(.*)\]\s*", text, re.DOTALL)
+        if found is None:
+            raise GraphcError(f"'{text}' is not a type", code="spec/bad-type", hint=SPELLING)
+        if found[1] not in DTYPES:
+            raise GraphcError(
+                f"unknown element type '{found[1]}'", code="spec/bad-type", hint=suggest(found[1], DTYPES)
+            )
+        return cls(DTYPES[found[1]], tuple(_split(found[2])))
+
+    def sizes(self, names: Mapping[str, object]) -> Sizes:
+        """The shape. Raises GraphcError: spec/undeclared-dim, spec/non-integral, spec/bad-value, and bad expressions."""
+        return tuple(_size(text, names) for text in self.dims)
+
+
+def _split(text: str) -> list[str]:
+    """The parts between the commas that are in no bracket."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    stripped = [part.strip() for part in parts]
+    return [] if stripped == [""] else stripped
+
+
+def _size(text: str, names: Mapping[str, object]) -> int:
+    if text.isidentifier() and text not in names:
+        raise GraphcError(
+            f"dimension '{text}' is not declared",
+            code="spec/undeclared-dim",
+            hint=suggest(text, names) or "give it a size or a range in 'dims'",
+        )
+    value = evaluate(text, names)
+    if isinstance(value, float) and not value.is_integer():
+        raise GraphcError(f"the size '{text}' is {value}", code="spec/non-integral")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 1:
+        raise GraphcError(f"the size '{text}' is {value}, not a positive integer", code="spec/bad-value")
+    return int(value)
+
+
+def points_of(dims: Mapping[str, Dim]) -> list[Point]:
+    """The assignments that shapes are computed at: the best sizes, the smallest, the largest, and for each ranged
+    dimension its neighbour alone, which tells it from the others and shows sizes that do not divide.
+    """
+    best = {name: dim.best for name, dim in dims.items()}
+    ranged = {name: dim for name, dim in dims.items() if dim.fixed is None}
+    points = [best]
+    if ranged:
+        points.append({name: dim.least for name, dim in dims.items()})
+        points.append({name: dim.max if dim.max is not None else dim.best for name, dim in dims.items()})
+        points += [best | {name: dim.neighbour} for name, dim in ranged.items()]
+    return [point for index, point in enumerate(points) if point not in points[:index]]
+
+
+def sizes_at(type_: TensorType, points: Sequence[Point], variables: Mapping[str, object]) -> list[Sizes]:
+    """The shape at every point."""
+    return [type_.sizes(ChainMap(dict(point), dict(variables))) for point in points]

@@ -1,0 +1,312 @@
+"""Opens the files that weights come in: npz, safetensors and ONNX, all of them untrusted.
+
+Every size that a file declares is held against what the file has and against the limits before memory is
+asked for. Nothing is unpickled. Opening reads the table of contents; a tensor is read when it is asked for,
+once its shape and type are known to be wanted.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import IO, Any, NoReturn, TypeAlias
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from google.protobuf.message import DecodeError
+from safetensors import SafetensorError, safe_open
+
+from graphc.errors import GraphcError
+from graphc.limits import DEFAULT, Limits
+
+MAX_DIRECTORY = 8 << 20  # bytes of a table of contents: parsed, it takes some ten times as much memory
+MAX_NPY_HEADER = 10_000  # bytes; what numpy itself takes as safe to parse
+RATIO_EXEMPT = 64 << 20  # bytes: below, any compression ratio will do
+NPY_VERSIONS = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}  # version: bytes of the header's length
+NPY_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
+END_OF_ZIP, ZIP64_LOCATOR = (
+    (b"PK\x05\x06", 22),
+    (b"PK\x06\x07", 20),
+)  # signature and length of the last records
+EXTERNAL_KEYS = {"location", "offset", "length", "checksum"}
+SAFETENSORS_TYPES = {
+    "BOOL": ir.DataType.BOOL,
+    **{f"I{bits}": ir.DataType[f"INT{bits}"] for bits in (8, 16, 32, 64)},
+    **{f"U{bits}": ir.DataType[f"UINT{bits}"] for bits in (8, 16, 32, 64)},
+    "F16": ir.DataType.FLOAT16,
+    "BF16": ir.DataType.BFLOAT16,
+    "F32": ir.DataType.FLOAT,
+    "F64": ir.DataType.DOUBLE,
+}
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of a file. `read` gives its content, in the machine's byte order; it may raise GraphcError."""
+
+    shape: tuple[int, ...]
+    dtype: ir.DataType
+    read: Callable[[], Array]
+
+
+def open_weights(
+    kind: str, path: Path, limits: Limits = DEFAULT
+) -> AbstractContextManager[dict[str, Stored]]:
+    """The tensors of a file by name; `kind` is one of `READERS`.
+
+    Raises GraphcError: spec/weight-damaged for what is not such a file, and security/pickled-weights,
+    security/archive-bomb, security/tensor-larger-than-file, security/external-path-escape,
+    security/symlink-or-hardlink, security/external-range, security/unknown-external-key for what may be an
+    attack.
+    """
+    size = path.stat().st_size
+    if size > limits.weight_bytes:
+        _refuse(
+            path, f"has {size} bytes, more than the limit of {limits.weight_bytes}", "spec/limit-exceeded"
+        )
+    return READERS[kind](path, limits)
+
+
+def contained(root: Path, name: str, code: str) -> Path:
+    """The file `name` in the folder `root`, links followed. Raises GraphcError (`code`) if elsewhere."""
+    outside = "\0" in name or PureWindowsPath(name).is_absolute() or "\\" in name
+    path = root if outside else (root / name).resolve()
+    if outside or not path.is_relative_to(root.resolve()):
+        raise GraphcError(
+            f"'{name}' is outside of '{root}'", code=code, hint="keep the file inside that folder"
+        )
+    return path
+
+
+def _refuse(path: Path, message: str, code: str = "spec/weight-damaged", hint: str = "") -> NoReturn:
+    raise GraphcError(f"{path.name}: {message}", code=code, hint=hint)
+
+
+@contextmanager
+def _damage(path: Path, *kinds: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kinds as error:
+        _refuse(path, f"cannot be read: {error}", hint="it is truncated or of another format; write it again")
+
+
+# ---------------------------------------------------------------- npz
+
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
+
+@contextmanager
+def _npz(path: Path, limits: Limits) -> Iterator[dict[str, Stored]]:
+    with ExitStack() as stack:
+        with _damage(path, *ZIP_ERRORS):
+            _check_directory_size(path)
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            _check_members(path, archive.infolist(), limits)
+            tensors = {
+                info.filename.removesuffix(".npy"): _npy(path, archive, info) for info in archive.infolist()
+            }
+        yield tensors
+
+
+def _check_directory_size(path: Path) -> None:
+    """Bound the table of contents before zipfile reads it. Only numpy's plain kind of end record will do."""
+    (end_mark, end_size), (locator, locator_size) = END_OF_ZIP, ZIP64_LOCATOR
+    with path.open("rb") as stream:
+        stream.seek(-min(end_size + locator_size, path.stat().st_size), 2)
+        tail = stream.read()
+    end = tail[-end_size:]
+    if not end.startswith(end_mark) or end[-2:] != b"\0\0":
+        _refuse(path, "is no npz file", hint="write it with numpy.savez")
+    if tail.startswith(locator):
+        _refuse(path, "is a zip64 archive", "spec/limit-exceeded", "use safetensors for this many tensors")
+    if int.from_bytes(end[12:16], "little") > MAX_DIRECTORY:
+        _refuse(path, f"has a table of contents above {MAX_DIRECTORY} bytes", "security/archive-bomb")
+
+
+def _check_members(path: Path, members: list[zipfile.ZipInfo], limits: Limits) -> None:
+    if len(members) > limits.archive_members:
+        _refuse(
+            path, f"has {len(members)} members, more than {limits.archive_members}", "security/archive-bomb"
+        )
+    name, count = Counter(info.filename for info in members).most_common(1)[0] if members else ("", 0)
+    if count > 1:
+        _refuse(path, f"has '{name}' {count} times", hint="which one is meant? Write the file again")
+    for info in members:
+        _check_member(path, info)
+    stored, full = sum(i.compress_size for i in members), sum(i.file_size for i in members)
+    if stored > path.stat().st_size:
+        _refuse(path, "has members that overlap", "security/archive-bomb")
+    if full > limits.weight_bytes:
+        _refuse(path, f"unpacks to {full} bytes, more than {limits.weight_bytes}", "security/archive-bomb")
+    if full > max(RATIO_EXEMPT, limits.archive_ratio * stored):
+        _refuse(path, f"unpacks to {full // max(stored, 1)} times its size", "security/archive-bomb")
+
+
+def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
+    name = info.filename
+    if name.startswith("/") or ".." in name.split("/") or PureWindowsPath(name).drive:
+        _refuse(path, f"has a member with the name '{name}'", "security/external-path-escape")
+    if name.endswith((".pkl", ".pickle")):
+        _refuse(
+            path,
+            f"has a pickle, '{name}'",
+            "security/pickled-weights",
+            "convert it to safetensors where it was made",
+        )
+    if not name.endswith(".npy"):
+        _refuse(path, f"has '{name}', which is no .npy array", hint="write the file with numpy.savez")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+        _refuse(
+            path, f"has '{name}' encrypted or in an unknown compression", hint="use numpy.savez_compressed"
+        )
+
+
+def _npy(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stored:
+    with archive.open(info) as stream:
+        dtype, shape, fortran = _npy_header(path, info.filename, stream)
+        start = stream.tell()
+    if start + math.prod(shape) * dtype.itemsize != info.file_size:
+        _refuse(
+            path,
+            f"'{info.filename}' declares shape {shape} of {dtype}, but has {info.file_size - start} bytes",
+            "security/tensor-larger-than-file",
+        )
+
+    def read() -> Array:
+        with _damage(path, *ZIP_ERRORS), archive.open(info) as stream:
+            content = stream.read()[start:]
+            array = np.ndarray(shape, dtype, content, order="F" if fortran else "C")
+        return array.astype(dtype.newbyteorder("="))
+
+    return Stored(shape, ir.DataType.from_numpy(dtype.newbyteorder("=")), read)
+
+
+def _npy_header(path: Path, name: str, stream: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
+    """(type, shape, whether in Fortran order) of the .npy format, versions 1 to 3."""
+    magic = stream.read(8)
+    if magic[:6] != b"\x93NUMPY" or magic[6:] not in NPY_VERSIONS:
+        _refuse(path, f"'{name}' is no .npy array")
+    length = int.from_bytes(stream.read(NPY_VERSIONS[magic[6:]]), "little")
+    if length > MAX_NPY_HEADER:
+        _refuse(path, f"'{name}' has a header of {length} bytes", "security/archive-bomb")
+    try:
+        header = ast.literal_eval(stream.read(length).decode("latin-1"))
+        descr, shape, fortran = header["descr"], header["shape"], header["fortran_order"]
+    except (SyntaxError, ValueError, TypeError, KeyError, MemoryError, RecursionError):
+        _refuse(path, f"'{name}' has a header that is not numpy's")
+    if descr in ("O", "|O"):
+        _refuse(
+            path, f"'{name}' holds pickled objects", "security/pickled-weights", "store arrays of numbers"
+        )
+    if not isinstance(descr, str) or not NPY_TYPE.fullmatch(descr):
+        _refuse(path, f"'{name}' is of type {descr!r}", hint="use float32 or another type of numbers")
+    if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+        _refuse(path, f"'{name}' has the shape {shape!r}")
+    return np.dtype(descr), shape, bool(fortran)
+
+
+# ---------------------------------------------------------------- safetensors
+
+
+@contextmanager
+def _safetensors(path: Path, limits: Limits) -> Iterator[dict[str, Stored]]:
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+    if length > min(MAX_DIRECTORY, path.stat().st_size - 8):
+        _refuse(path, f"declares a header of {length} bytes", "security/tensor-larger-than-file")
+    with ExitStack() as stack:
+        with _damage(path, SafetensorError):
+            file = stack.enter_context(safe_open(path, framework="np"))
+            tensors = {name: _safetensor(path, file, name) for name in file.keys()}  # noqa: SIM118  it is no dict
+        yield tensors
+
+
+def _safetensor(path: Path, file: Any, name: str) -> Stored:
+    info = file.get_slice(name)
+    if info.get_dtype() not in SAFETENSORS_TYPES:
+        _refuse(path, f"'{name}' is of type {info.get_dtype()}", hint="use F32 or another type of numbers")
+
+    def read() -> Array:
+        with _damage(path, SafetensorError):
+            array: Array = file.get_tensor(name)
+        return array
+
+    return Stored(tuple(info.get_shape()), SAFETENSORS_TYPES[info.get_dtype()], read)
+
+
+# ---------------------------------------------------------------- ONNX
+
+
+@contextmanager
+def _onnx(path: Path, limits: Limits) -> Iterator[dict[str, Stored]]:
+    with _damage(path, DecodeError):
+        model = onnx.load_model(path, format="protobuf", load_external_data=False)
+    tensors: dict[str, Stored] = {}
+    for proto in model.graph.initializer:
+        if proto.name in tensors:
+            _refuse(path, f"has '{proto.name}' more than once")
+        tensors[proto.name] = _initializer(path, proto)
+    yield tensors
+
+
+def _initializer(path: Path, proto: onnx.TensorProto) -> Stored:
+    with _damage(path, ValueError):
+        dtype = ir.DataType(proto.data_type)
+    shape = tuple(proto.dims)
+    if proto.data_location == onnx.TensorProto.EXTERNAL:
+        _check_external(path, proto, -(-math.prod(shape) * dtype.bitwidth // 8))
+
+    def read() -> Array:
+        with _damage(path, ValueError, TypeError, OSError):
+            array: Array = ir.serde.deserialize_tensor(proto, path.parent).numpy()
+            return array.copy()  # external data is mapped, and its file may change
+
+    return Stored(shape, dtype, read)
+
+
+def _check_external(path: Path, proto: onnx.TensorProto, size: int) -> None:
+    """Hold where external data is said to lie against the folder of the model and the file's size."""
+    entries = {entry.key: entry.value for entry in proto.external_data}
+    if unknown := entries.keys() - EXTERNAL_KEYS:
+        _refuse(
+            path, f"'{proto.name}' has the external key '{min(unknown)}'", "security/unknown-external-key"
+        )
+    location = entries.get("location", "")
+    file = contained(path.parent, location, "security/external-path-escape")
+    if file != path.parent.resolve() / location or not file.is_file() or file.stat().st_nlink > 1:
+        _refuse(
+            path,
+            f"'{proto.name}' lies in '{location}', which is no plain file of its own",
+            "security/symlink-or-hardlink",
+            "external data must be a file beside the model, not a link",
+        )
+    with _damage(path, ValueError):
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
+    if offset < 0 or length != size or offset + length > file.stat().st_size:
+        _refuse(
+            path,
+            f"'{proto.name}' takes {size} bytes, but is said to be {length} at byte {offset} of '{location}'",
+            "security/external-range",
+        )
+
+
+READERS = {"npz": _npz, "safetensors": _safetensors, "onnx": _onnx}
