@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from graphc.convolution import Convolution, read_convolution, transpose_filter
     from graphc.errors import GraphcError, Note, Where
     from graphc.limits import Limits
+    from graphc.linting import Finding, Lint, findings, lint, lints, views
     from graphc.pipeline import Pipeline, Record, Step
     from graphc.rewriting import Rewrite, require, rewrite, waive
     from graphc.tape import Tape
@@ -24,6 +25,7 @@ _HOMES = {
     "graphc.convolution": ("Convolution", "read_convolution", "transpose_filter"),
     "graphc.errors": ("GraphcError", "Note", "Where"),
     "graphc.limits": ("Limits",),
+    "graphc.linting": ("Finding", "Lint", "findings", "lint", "lints", "views"),
     "graphc.pipeline": ("Pipeline", "Record", "Step"),
     "graphc.rewriting": ("Rewrite", "require", "rewrite", "waive"),
     "graphc.tape": ("Tape",),

@@ -5,7 +5,8 @@ Counts are of the algorithm, not of a kernel. Every count is a Python int, so no
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import add, attrgetter
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Cost:
     bytes_written: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+        return Cost(*map(add, _counts(self), _counts(other)))
 
     def __mul__(self, times: int) -> Cost:
-        return Cost(*(count * times for count in astuple(self)))
+        return Cost(*(count * times for count in _counts(self)))
 
     __rmul__ = __mul__
 
@@ -43,6 +44,7 @@ class Cost:
         return self.bytes_read + self.bytes_written
 
 
+_counts = attrgetter(*(each.name for each in fields(Cost)))
 ZERO = Cost()
 
 

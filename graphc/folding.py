@@ -1,4 +1,4 @@
-"""Folding of small integer tensors, so that shape arithmetic (`Shape`, `Gather`, `Concat`, ...) has known results.
+"""Folding of small integer tensors, so that shape arithmetic (`Shape`, `Gather`, `Concat`, ...) is known.
 
 ONNX's reference evaluator does the arithmetic; only tensors of at most 64 integers or booleans are folded.
 """
@@ -6,18 +6,23 @@ ONNX's reference evaluator does the arithmetic; only tensors of at most 64 integ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
-from graphc.inference import Operand
+if TYPE_CHECKING:
+    from graphc.inference import Operand
 
 MAX_ELEMENTS = 64
 FOLDABLE = frozenset(
-    "Add Cast Ceil Concat Constant ConstantOfShape Div Equal Expand Floor Gather Identity Max Min Mod Mul Neg Not Range "
-    "ReduceProd ReduceSum Reshape Size Slice Split Squeeze Sub Unsqueeze Where".split()
+    (
+        *("Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Equal", "Expand", "Gather"),
+        *("Identity", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Range", "ReduceProd", "ReduceSum"),
+        *("Reshape", "Slice", "Squeeze", "Sub", "Unsqueeze", "Where"),
+    )
 )
 
 

@@ -1,19 +1,24 @@
 """Types and shapes of one node's outputs, by ONNX's own inference.
 
 Used wherever graphc makes nodes: while a spec is emitted and while a rewrite is proposed. Inference is asked
-node by node, so its price is linear in the graph and no model has to be serialised.
+node by node, so its price is linear in the graph and no model has to be serialised; networks repeat themselves, so
+answers are remembered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx import shape_inference
 
+from graphc.folding import fold
+
+MAX_REMEMBERED = 10_000  # answers
 MAX_KNOWN_ELEMENTS = 1024  # larger constants are never a shape, so they are not handed to inference
 
 
@@ -31,6 +36,7 @@ class Operand:
 
 
 UNKNOWN = Operand(None)
+_remembered: dict[object, list[Operand]] = {}
 # ONNX ships these without shape inference; their output has the type and shape of their first input.
 LIKE_FIRST_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
@@ -46,8 +52,31 @@ def infer(
 ) -> list[Operand]:
     """What is known of each output of one operator; UNKNOWN where ONNX cannot tell.
 
-    Raises InferenceError when the operator does not accept the operands' types or shapes.
+    The content of a small integer output is known where that of its operands is. Raises InferenceError when the
+    operator does not accept the operands' types or shapes.
     """
+    key = (op_type, domain, opset, outputs, *map(_key, operands), *map(_attribute_key, attributes.values()))
+    found = _remembered.get(key)
+    if found is None:
+        found = _infer(op_type, operands, attributes, outputs, opset, domain)
+        contents = None if domain else fold(op_type, operands, attributes, opset=opset)
+        if contents is not None:
+            known = zip(found, contents, strict=True)
+            found = [replace(o, shape=ir.Shape(content.shape), content=content) for o, content in known]
+        if len(_remembered) >= MAX_REMEMBERED:
+            _remembered.clear()
+        _remembered[key] = found
+    return [replace(o, shape=None if o.shape is None else o.shape.copy()) for o in found]
+
+
+def _infer(
+    op_type: str,
+    operands: Sequence[Operand | None],
+    attributes: Mapping[str, ir.Attr],
+    outputs: int,
+    opset: int,
+    domain: str,
+) -> list[Operand]:
     if not onnx.defs.has(op_type, max_inclusive_version=opset, domain=domain):
         return [UNKNOWN] * outputs
     if not domain and op_type in LIKE_FIRST_INPUT and operands and operands[0]:
@@ -98,3 +127,24 @@ def _operand(proto: onnx.TypeProto | None) -> Operand:
     return Operand(
         ir.serde.deserialize_type_proto_for_type(proto), ir.serde.deserialize_type_proto_for_shape(proto)
     )
+
+
+def _key(operand: Operand | None) -> object:
+    """A hashable stand-in for all that inference sees of an operand."""
+    if operand is None:
+        return None
+    sizes = (
+        None if operand.shape is None else tuple(d if isinstance(d, int) else d.value for d in operand.shape)
+    )
+    content = operand.content
+    known = None if content is None else (content.dtype.str, content.shape, content.tobytes())
+    return operand.type, sizes, known
+
+
+def _attribute_key(attribute: ir.Attr) -> object:
+    value: Any = attribute.value
+    if attribute.is_ref() or isinstance(value, int | float | str):
+        return attribute.name, attribute.ref_attr_name, value
+    if isinstance(value, list | tuple) and all(isinstance(item, int | float | str) for item in value):
+        return attribute.name, tuple(value)
+    return attribute.name, ir.serde.serialize_attribute(attribute).SerializeToString(deterministic=True)

@@ -223,7 +223,7 @@ def test_an_axis_refuses_what_is_no_convolution():
 @given(conv_axes(pads=st.integers(0, 3)), seeds)
 @settings(max_examples=100, deadline=None)
 def test_zero_insertion_counts_what_a_stretched_operand_multiplies(axis, seed):
-    """In one dimension: the gradient, stretched with zeros, slides over the padded input, or the filter over it."""
+    """In one dimension the gradient, stretched with zeros, slides over the input, or the filter over it."""
     assume(axis.output)
     data, grad, taps = operands(seed, axis.input, axis.output, axis.taps)
     nest = Convolution((axis,), 1, 1, 1)
@@ -276,7 +276,7 @@ def test_counts_are_what_conv_sums_over_ones(nest):
 @given(convolutions(conv_axes(largest=5, pads=st.integers(0, 2))), seeds)
 @settings(max_examples=60, deadline=None)
 def test_gradients_are_the_derivatives_of_conv(nest, seed):
-    """Conv is linear in each operand: its derivative by an element is its value where that element alone is 1."""
+    """Conv is linear in each operand: the derivative by an element is the value where only that one is 1."""
     assume(nest.axes and not any(map(cropped, nest.axes)))
     data, filter, grad = operands(seed, nest.data_shape, nest.filter_shape, nest.out_shape)
     attributes = attributes_of(nest)

@@ -137,7 +137,7 @@ COUNTS = {
     "wdsr@x3": wdsr(3, WIDE),
     "wdsr@x4": wdsr(4, WIDE),
 }
-DEFAULTS = {  # the variant that each spec is without one
+DEFAULTS = {  # the variant that each spec is when none is named
     "can": "can32",
     "dilated_context": "basic",
     "drn": "d22",
@@ -154,3 +154,55 @@ DEFAULTS = {  # the variant that each spec is without one
     "transformer_encoder": "base",
     "wdsr": "a",
 }
+LOSS_NETWORKS = {  # the frozen part of VGG-16
+    "style_transfer": conv(3, 64) + conv(64, 64) + conv(64, 128) + conv(128, 128)
+    + conv(128, 256) + 2 * conv(256, 256) + conv(256, 512) + 2 * conv(512, 512),
+    "super_resolution": conv(3, 64) + conv(64, 64) + conv(64, 128) + conv(128, 128),
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- the networks
+
+
+def variants(path: Path) -> list[str]:
+    named = read(path).get("variants")
+    return [f"{path.stem}@{name}" for name in named] if isinstance(named, Mapping) else [path.stem]
+
+
+NETWORKS = [name for path in sorted(SPECS.glob("*.yaml")) for name in variants(path)]
+
+
+def expanded(name: str) -> Network:
+    spec, _, variant = name.partition("@")
+    return expand(SPECS / f"{spec}.yaml", variant=variant or None)
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request: pytest.FixtureRequest) -> Network:
+    """One network at a time: pytest runs all tests of one before it makes the next."""
+    return expanded(request.param)
+
+
+@pytest.fixture
+def name(network: Network, request: pytest.FixtureRequest) -> str:
+    return str(request.node.callspec.params["network"])
+
+
+def elements(parameters: Iterable[Parameter]) -> int:
+    return sum(prod(parameter.shape) for parameter in parameters)
+
+
+def run(model: ir.Model, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The outputs by ONNX Runtime without its optimiser, once the full checker has passed the model."""
+    proto = ir.to_proto(model)
+    onnx.checker.check_model(proto, full_check=True)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 2
+    session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return [np.asarray(output) for output in session.run(None, feeds)]
+
+
+def sizes_of(value: ir.Value, dims: dict[str, int]) -> tuple[int, ...]:
+    assert value.shape is not None
+    return tuple(d if isinstance(d, int) else evaluate(str(d), dims) for d in value.shape.dims_text())

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from graphc.folding import fold
 from graphc.inference import InferenceError, Operand, infer, operand_of
 
 DIMS = "graphc.dims"  # model metadata: the ranges of the spec's dims, as JSON
@@ -26,8 +25,11 @@ def declared_dims(model: ir.Model) -> dict[str, dict[str, int]]:
 def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
     """A copy of `model` with its symbolic input dims at `dims`, or else at their declared `opt`.
 
-    Shapes that depend on a dim without a value, or on data, stay unknown. Subgraphs are left as they are.
+    Shapes that depend on a dim without a value, or on data, stay unknown. Subgraphs are left as they are. A model
+    whose shapes are all static is returned as it is.
     """
+    if all(_is_static(value) for node in model.graph for value in node.outputs):
+        return model
     sizes = {name: found["opt"] for name, found in declared_dims(model).items()} | dict(dims or {})
     bound = model.clone()
     known: dict[ir.Value, Operand] = {}
@@ -46,9 +48,13 @@ def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
     return bound
 
 
+def _is_static(value: ir.Value) -> bool:
+    return value.type is not None and value.shape is not None and value.shape.is_static()
+
+
 def _outputs(node: ir.Node, operands: list[Operand | None], opset: int) -> list[Operand]:
     try:
-        found = infer(
+        return infer(
             node.op_type,
             operands,
             node.attributes,
@@ -58,7 +64,3 @@ def _outputs(node: ir.Node, operands: list[Operand | None], opset: int) -> list[
         )
     except InferenceError:
         return [Operand(value.type, value.shape) for value in node.outputs]
-    contents = None if node.domain else fold(node.op_type, operands, node.attributes, opset=opset)
-    if contents is None:
-        return found
-    return [Operand(o.type, ir.Shape(c.shape), c) for o, c in zip(found, contents, strict=True)]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
-from functools import cache, reduce
+from functools import cache
 
 import onnx_ir as ir
 
-from graphc.cost import Cost, Total
+from graphc.cost import ZERO, Cost, Total
 from graphc.ops.op import OPS, Op
 from graphc.view import Refusal, View
 
@@ -42,9 +42,11 @@ def cost_of(node: ir.Node, opset: int | None = None) -> Cost | None:
 
 def total(nodes: Iterable[ir.Node], opset: int | None = None) -> Total:
     """The cost of a graph, or of some nodes, run once. If, Loop and Scan are uncosted, bodies and all."""
-    return reduce(Total.__add__, (_total_of(node, opset) for node in nodes), Total())
-
-
-def _total_of(node: ir.Node, opset: int | None) -> Total:
-    cost = cost_of(node, opset)
-    return Total(uncosted=(f"{node.op_type} '{node.name}'",)) if cost is None else Total(cost)
+    counted, uncosted = ZERO, []
+    for node in nodes:
+        cost = cost_of(node, opset)
+        if cost is None:
+            uncosted.append(f"{node.op_type} '{node.name}'")
+        else:
+            counted += cost
+    return Total(counted, tuple(uncosted))

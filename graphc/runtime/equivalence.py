@@ -244,7 +244,7 @@ def _weaknesses(outputs: Iterable[Difference], runs: Sequence[Arrays]) -> Iterat
             yield f"output '{output.name}' is the same number everywhere: the check is weak"
         elif WEAK <= output.allowed_rel < math.inf:
             yield (
-                f"output '{output.name}' amplifies rounding (κ = {output.condition:.1e}), which may change it "
+                f"output '{output.name}' amplifies rounding (κ = {output.condition:.0e}), which may move it "
                 f"by {output.allowed_rel:.1e} of its size, so the check is weak"
             )
 

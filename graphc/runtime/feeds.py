@@ -58,7 +58,7 @@ def perturbed(model: ir.Model, seed: int) -> dict[str, np.ndarray]:
 
 
 def nudge(feed: Feeds) -> tuple[dict[str, np.ndarray], float]:
-    """The feeds with every floating input changed by about √eps of itself, and that √eps (0.0: no such input).
+    """The feeds with every floating input changed by √eps of itself, and that √eps (0.0: no such input).
 
     √eps is far above rounding and far below what bends a smooth function.
     """

@@ -29,7 +29,7 @@ def required(graph: ir.Graph) -> list[ir.Value]:
 
 
 def bindings(model: ir.Model, given: Mapping[str, int]) -> dict[str, int]:
-    """A size for every dimension that the model names. Raises GraphcError (run/usage) for a given one it lacks."""
+    """A size for every dimension that the model names. Raises GraphcError (run/usage) for one it lacks."""
     sizes = _declared(model)
     for value in required(model.graph):
         for axis, dim in enumerate(value.shape or ()):
@@ -70,7 +70,7 @@ def _smallest(dim: int | Mapping[str, int]) -> int:
 
 
 def shape_of(value: ir.Value, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    """The shape that an input is fed with. Raises GraphcError (run/not-analysed): no rank, no sensible size."""
+    """The shape that an input is fed with. Raises GraphcError (run/not-analysed): no rank or no size."""
     if value.shape is None:
         raise GraphcError(
             f"input '{value.name}' has no declared rank",

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def call_block(x: Expander, item: Item, body: Body) -> Outputs:
-    """Expand a block's body, which sees its inputs, its parameters and the spec's parameters, and nothing else."""
+    """Expand a block's body, which sees its inputs, its parameters and the spec's parameters, and nothing
+    else.
+    """
     module, name = body.module, item.what
     block = module.spec.blocks[name]
     given = _block_arguments(x, item, body, block)
@@ -74,7 +76,8 @@ def _block_arguments(x: Expander, item: Item, body: Body, block: Block) -> dict[
 
 
 def call_import(x: Expander, item: Item, body: Body) -> Outputs:
-    """Expand an imported spec on the given inputs. Its weights are named after the import, so all calls share them.
+    """Expand an imported spec on the given inputs. Its weights are named after the import, so all calls share
+    them.
 
     Dimensions of the imported spec that its inputs name take the sizes that the inputs have here.
     """
@@ -137,9 +140,7 @@ def _named(x: Expander, frame: Frame, names: list[str], tree: Tree | None) -> Ou
 # ---------------------------------------------------------------- dimensions of an import
 
 
-def _bound_dims(
-    x: Expander, item: Item, module: Module, inputs: Mapping[str, Outputs]
-) -> dict[str, object]:
+def _bound_dims(x: Expander, item: Item, module: Module, inputs: Mapping[str, Outputs]) -> dict[str, object]:
     """Sizes for the dims of the imported spec, from the inputs it is called with.
 
     Raises GraphcError (spec/shape-mismatch) if an input does not fit its declared type.

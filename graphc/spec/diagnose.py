@@ -1,7 +1,7 @@
 """Says what pydantic found wrong in graphc's words, at its place in the file.
 
-Pydantic's own text never reaches a user: each of its findings is looked up by type, placed by its path into the
-tree that was validated, and given the nearest known name where a name is unknown.
+Pydantic's own text never reaches a user: each of its findings is looked up by type, placed by its path into
+the tree that was validated, and given the nearest known name where a name is unknown.
 """
 
 from __future__ import annotations
@@ -70,10 +70,11 @@ def check(
     owner: str = "",
     unknown: str = "spec/unknown-key",
 ) -> tuple[Model | None, list[Finding]]:
-    """`value` as a `model`, or None and what is wrong. Nothing is coerced: "3" is no integer, and 1 is not true.
+    """`value` as a `model`, or None and what is wrong. Nothing is coerced: "3" is no integer, and 1 is not
+    true.
 
-    `place` is the tree that `value` was read from, `owner` the layer or block whose arguments these are, `unknown`
-    the code of a key that the model does not have.
+    `place` is the tree that `value` was read from, `owner` the layer or block whose arguments these are,
+    `unknown` the code of a key that the model does not have.
     """
     try:
         return model.model_validate_json(json.dumps(value), strict=True), []
@@ -227,9 +228,7 @@ def _known(model: type[BaseModel], loc: Path) -> list[str]:
 def spelled(model: type[BaseModel]) -> list[str]:
     """The names of a model's fields as a spec spells them."""
     by_name = model.model_config.get("populate_by_name", False)
-    return [
-        name if by_name or not field.alias else field.alias for name, field in model.model_fields.items()
-    ]
+    return [name if by_name or not field.alias else field.alias for name, field in model.model_fields.items()]
 
 
 def _field(model: type[BaseModel], step: str | int) -> Any:

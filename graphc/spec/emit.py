@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 import numpy as np
@@ -19,7 +19,6 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError
 from graphc.inference import InferenceError, Operand, infer
-from graphc.folding import fold
 from graphc.spec.parameters import Parameter, Role
 
 if TYPE_CHECKING:
@@ -60,7 +59,6 @@ class Emitter:
         self.constants: dict[str, ir.Value] = {}
         self._operands: dict[ir.Value, tuple[Operand, ...]] = {}  # one per point
         self._scopes: list[Scope] = [Scope()]
-        self._memo: dict[object, list[Operand]] = {}
 
     # ---------------------------------------------------------------- where we are
 
@@ -75,7 +73,7 @@ class Emitter:
     ) -> Iterator[None]:
         """Emit below `label`. `shared` names the weights after that path instead, so that a second use finds them."""
         outer = self._scopes[-1]
-        path = _join(outer.path, self._unique(label))
+        path = _join(outer.path, self.unique(label))
         parameters = shared if shared is not None else _join(outer.parameters, path.rpartition("/")[2])
         self._scopes.append(Scope(path, parameters, source or outer.source, frozen or outer.frozen))
         try:
@@ -83,7 +81,8 @@ class Emitter:
         finally:
             self._scopes.pop()
 
-    def _unique(self, label: str) -> str:
+    def unique(self, label: str) -> str:
+        """The label, numbered if this scope has used it before: `conv`, `conv_2`, ..."""
         used = self._scopes[-1].used
         used[label] = count = used.get(label, 0) + 1
         return label if count == 1 else f"{label}_{count}"
@@ -281,7 +280,7 @@ class Emitter:
 
     def _node_name(self, name: str | None) -> str:
         if name is not None:
-            return _join(self.path, self._unique(name))
+            return _join(self.path, self.unique(name))
         used = self._scopes[-1].used
         used[""] = count = used.get("", 0) + 1
         return self.path if count == 1 else f"{self.path}_{count}"
@@ -298,37 +297,13 @@ class Emitter:
         for point in range(len(self.points)):
             operands = [None if x is None else self._operands[x][point] for x in inputs]
             try:
-                found.append(self._infer_one(op_type, operands, attrs, outputs, domain))
+                found.append(
+                    infer(op_type, operands, attrs, outputs=outputs, opset=self.opset, domain=domain)
+                )
             except InferenceError as error:
                 shapes = ", ".join("none" if o is None or o.shape is None else str(o.shape) for o in operands)
                 self.fail(f"{op_type} does not accept {shapes}: {error}", code="spec/shape-mismatch")
         return found
-
-    def _infer_one(
-        self,
-        op_type: str,
-        operands: list[Operand | None],
-        attrs: Mapping[str, ir.Attr],
-        outputs: int,
-        domain: str,
-    ) -> list[Operand]:
-        key = (
-            op_type,
-            domain,
-            outputs,
-            tuple(_key(o) for o in operands),
-            tuple(_attr_key(a) for a in attrs.values()),
-        )
-        if key not in self._memo:
-            found = infer(op_type, operands, attrs, outputs=outputs, opset=self.opset, domain=domain)
-            contents = fold(op_type, operands, attrs, opset=self.opset)
-            if contents is not None:
-                found = [
-                    replace(o, content=c, shape=ir.Shape(c.shape))
-                    for o, c in zip(found, contents, strict=True)
-                ]
-            self._memo[key] = found
-        return self._memo[key]
 
     def layer(self, ref: LayerRef, *inputs: ir.Value, name: str | None = None) -> Any:
         """Emit another layer below this one: `g.layer("relu", x)`, `g.layer({"leaky_relu": 0.2}, x)`."""
@@ -345,24 +320,3 @@ class Emitter:
 
 def _join(path: str, label: str) -> str:
     return f"{path}/{label}" if path and label else path or label
-
-
-def _key(operand: Operand | None) -> object:
-    if operand is None:
-        return None
-    content = operand.content
-    sizes = None if operand.shape is None else operand.shape.dims
-    return (
-        operand.type,
-        sizes,
-        None if content is None else (content.dtype.str, content.shape, content.tobytes()),
-    )
-
-
-def _attr_key(attr: ir.Attr) -> object:
-    value = attr.value
-    if attr.type in (ir.AttributeType.TENSOR,):
-        return attr.name, value.dtype, value.numpy().tobytes()
-    if attr.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
-        return attr.name, id(value)
-    return attr.name, tuple(value) if isinstance(value, (list, tuple)) else value

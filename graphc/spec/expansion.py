@@ -1,8 +1,8 @@
 """Expands a module into nodes: calls layers, blocks, imports and operators, and unrolls repeats.
 
-Nothing here recurses without a bound: the depth of bodies, the number of expanded items and the number of nodes are
-limited. An item that fails gives POISON, which everything that depends on it passes on in silence, so that the rest
-of the spec is still looked at and each mistake is reported once.
+Nothing here recurses without a bound: the depth of bodies, the number of expanded items and the number of
+nodes are limited. An item that fails gives POISON, which everything that depends on it passes on in silence,
+so that the rest of the spec is still looked at and each mistake is reported once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ STOP_GRADIENT, LINT = "graphc.stop_gradient", "graphc.lint"  # keys of nodes' me
 
 @dataclass(frozen=True)
 class Body:
-    """Where items stand: in which module, what they see, and whether they are losses, which may have a weight."""
+    """Where items stand: in which module, what they see, and whether they are losses, which may have a
+    weight.
+    """
 
     module: Module
     frame: Frame
@@ -279,15 +281,20 @@ class Expander:
         )
         least, most = arity(cls)
         given = self.inputs(item, body, least, most)
-        values = [None if one is None and i >= least else self.single(one, item) for i, one in enumerate(given)]
+        values = [
+            None if one is None and i >= least else self.single(one, item) for i, one in enumerate(given)
+        ]
         with self.scope(item, body), self.emitting(item, [value for value in values if value is not None]):
             return Outputs.of(made.emit(self.g, *values))
 
     def _annotated(self, item: Item, body: Body, outputs: Outputs, start: int) -> Outputs:
-        """Mark the item's nodes with what its keys say of them; a value it only passes on gets a node to mark."""
+        """Mark the item's nodes with what its keys say of them; a value it only passes on gets a node to
+        mark.
+        """
         made = {output for node in self.g.nodes[start:] for output in node.outputs}
-        with self.scope(item, body):
-            outputs = outputs.mapped(lambda value: value if value in made else self.g.op("Identity", value))
+        if not made.issuperset(outputs.values):
+            with self.scope(item, body):
+                outputs = outputs.mapped(lambda v: v if v in made else self.g.op("Identity", v))
         for node in self.g.nodes[start:]:
             if item.keys.stop_gradient:
                 node.metadata_props[STOP_GRADIENT] = "true"
@@ -308,7 +315,9 @@ class Expander:
         return self.g.size(value.single("x"), axis)
 
     def inputs(self, item: Item, body: Body, least: int, most: int | None, takes: str = "") -> list[Input]:
-        """What `from` names, or else the previous output. Raises GraphcError: spec/unknown-name, spec/wrong-arity."""
+        """What `from` names, or else the previous output. Raises GraphcError: spec/unknown-name, spec/wrong-
+        arity.
+        """
         source = item.section("from")
         if source is not None:
             found = self._named(source, body)
@@ -353,7 +362,9 @@ class Expander:
         return Literal(self.value(tree, body))
 
     def one(self, given: Input, item: Item) -> Outputs:
-        """An input that must be a single value, or POISON. Raises GraphcError: spec/wrong-arity, spec/bad-type."""
+        """An input that must be a single value, or POISON. Raises GraphcError: spec/wrong-arity, spec/bad-
+        type.
+        """
         if isinstance(given, Outputs):
             if not given.poisoned:
                 given.single(self._spelled(item))

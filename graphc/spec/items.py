@@ -42,12 +42,17 @@ def id_of(tree: Tree) -> str | None:
 
 
 def parse_item(tree: Tree) -> Item:
-    """Raises GraphcError: spec/bad-type, spec/unknown-key, spec/missing-argument, and what `validated` raises."""
+    """Raises GraphcError: spec/bad-type, spec/unknown-key, spec/missing-argument, and what `validated`
+    raises.
+    """
     if isinstance(tree, Scalar) and isinstance(tree.value, str) and not is_expression(tree):
         return Item(tree.value, tree.where, None, ItemKeys(), tree)
     if not isinstance(tree, Mapping):
         raise GraphcError(
-            "an item is the name of a layer, or a mapping", code="spec/bad-type", where=tree.where, hint=EXAMPLE
+            "an item is the name of a layer, or a mapping",
+            code="spec/bad-type",
+            where=tree.where,
+            hint=EXAMPLE,
         )
     values = {key: _shallow(key, entry) for key, entry in tree.entries.items() if key in RESERVED}
     keys = validated(ItemKeys, {k: v for k, v in values.items() if k not in UNEVALUATED}, tree)

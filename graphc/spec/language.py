@@ -1,7 +1,7 @@
 """The spec language, version 1, as typed models: every section's keys, defaults, bounds and descriptions.
 
-These models validate a spec and are its JSON Schema; nothing else lists a key. Bodies of nodes are kept as plain data
-here, because the layer that an item calls decides what the item may say.
+These models validate a spec and are its JSON Schema; nothing else lists a key. Bodies of nodes are kept as
+plain data here, because the layer that an item calls decides what the item may say.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def _callable(name: str) -> str:
 
 def _id(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) or name == PREVIOUS:
-        raise ValueError(f"must be letters, digits, '_' and '-', begin with no digit, and not be '{PREVIOUS}'")
+        raise ValueError(
+            f"must be letters, digits, '_' and '-', begin with no digit, and not be '{PREVIOUS}'"
+        )
     return name
 
 
@@ -114,7 +116,9 @@ class Dim(Section):
     """
 
     min: int | None = Field(None, ge=1, description="smallest size; multiple_of when not given")
-    opt: int | None = Field(None, ge=1, description="the size to be fast at; max, or else min, when not given")
+    opt: int | None = Field(
+        None, ge=1, description="the size to be fast at; max, or else min, when not given"
+    )
     max: int | None = Field(None, ge=1, description="largest size; unbounded when not given")
     multiple_of: int = Field(1, ge=1, description="every size is a multiple of this")
 
@@ -227,7 +231,9 @@ class Train(Section):
 
     inputs: dict[Id, str] = Field({}, description="further inputs, such as the target")
     nodes: list[Any] = Field([], description="items that exist only in the training graph")
-    losses: list[Any] = Field([], description="items with an optional weight; the total is their weighted sum")
+    losses: list[Any] = Field(
+        [], description="items with an optional weight; the total is their weighted sum"
+    )
     optimizer: Optimizer | None = None
     batch: int | None = Field(None, ge=1, description="examples in a step")
     steps: int | None = Field(None, ge=1, description="number of steps")
@@ -318,7 +324,9 @@ class ItemKeys(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     id: Id | None = Field(None, description="names the output")
-    from_: Any = Field(None, alias="from", description="input or inputs; the previous item's output if absent")
+    from_: Any = Field(
+        None, alias="from", description="input or inputs; the previous item's output if absent"
+    )
     when: Any = Field(None, description="the item is there only if this holds")
     repeat: Any = Field(None, description="a count, or {name: list}")
     do: list[Any] | None = Field(None, description="body of a repeat")

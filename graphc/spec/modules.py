@@ -1,7 +1,8 @@
 """Turns one spec file into a module: parameters bound, sections evaluated and checked, imports loaded.
 
-What is wrong in one section does not hide what is wrong in another: a section that fails is left out and its names
-are marked, so that what depends on them is not reported as well. Names are bound in this order: params, dims, let.
+What is wrong in one section does not hide what is wrong in another: a section that fails is left out and its
+names are marked, so that what depends on them is not reported as well. Names are bound in this order: params,
+dims, let.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from graphc.spec.scope import POISON, DynamicDim, Frame, Functions, Poisoned, va
 from graphc.spec.tree import Mapping, Scalar, Tree, plain
 
 COMMAND_LINE = Where("<command line>")
-EVALUATED = frozenset(("imports", "weights", "targets", "passes", "lint"))  # sections that may hold =expressions
+EVALUATED = frozenset(
+    ("imports", "weights", "targets", "passes", "lint")
+)  # sections that may hold =expressions
 BODIES = frozenset(("nodes", "losses"))  # of `train`: evaluated when they are expanded
-OPTIONAL = frozenset("blocks doc imports license lint name passes source targets train variants weights".split())
+OPTIONAL = frozenset(
+    "blocks doc imports license lint name passes source targets train variants weights".split()
+)
 
 Report = Callable[[GraphcError], None]
 
@@ -270,7 +275,9 @@ def evaluated(tree: Tree, frame: Frame, functions: Functions, report: Report) ->
 
 
 def _dims(tree: Tree | None, values: dict[str, Any], frame: Frame, report: Report) -> list[str]:
-    """Evaluate the dims and make them names: a size where there is one, else a name that cannot be computed with."""
+    """Evaluate the dims and make them names: a size where there is one, else a name that cannot be computed
+    with.
+    """
     if tree is None:
         return []
     if not isinstance(tree, Mapping):
@@ -308,7 +315,9 @@ def _sections(tree: Mapping, values: dict[str, Any], frame: Frame, report: Repor
 def _validated(
     tree: Mapping, values: dict[str, Any], broken: Sequence[str], report: Report
 ) -> tuple[Spec | None, set[str]]:
-    """The checked spec without what is wrong in it, and the names of the blocks and imports that are left out."""
+    """The checked spec without what is wrong in it, and the names of the blocks and imports that are left
+    out.
+    """
     refused: set[str] = set()
     lost = any(key not in OPTIONAL for key in broken)
     for key in broken:
@@ -319,20 +328,21 @@ def _validated(
             continue  # it is missing because its expressions failed, which has been reported
         report(finding.error)
         lost |= not finding.path or (finding.path[0] in Spec.model_fields and finding.path[0] not in OPTIONAL)
-        refused |= _drop(values, finding.path)
     if lost:
         return None, refused
-    return (spec or check(Spec, values, tree)[0]), refused
+    for depth in (2, 1):  # first without the entries that are wrong, then without their sections
+        for finding in findings:
+            refused |= _drop(values, finding.path[:depth])
+        spec, findings = (spec, []) if spec else check(Spec, values, tree)
+    return spec, refused
 
 
 def _drop(values: dict[str, Any], path: tuple[str | int, ...]) -> set[str]:
-    """Leave out the block, import or section at `path`; returns the names of blocks and imports lost by that."""
-    section = values.get(str(path[0])) if path else None
-    if section is None:
-        return set()
-    named = path[0] in ("blocks", "imports") and isinstance(section, dict)
-    if named and len(path) > 1:
-        section.pop(path[1], None)
-        return {str(path[1])}
-    del values[str(path[0])]
-    return set(section) if named else set()
+    """Leave out the section or its entry at `path`; returns the names of blocks and imports lost by that."""
+    section = values.get(str(path[0]))
+    if len(path) > 1 and isinstance(section, dict):
+        lost = {str(path[1])} if section.pop(path[1], None) is not None else set()
+    else:
+        values.pop(str(path[0]), None)
+        lost = set(section) if isinstance(section, dict) else set()
+    return lost if path[0] in ("blocks", "imports") else set()

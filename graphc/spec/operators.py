@@ -3,9 +3,9 @@
     - {Resize: {mode: cubic}, from: [x, null, [1, 1, 2, 2]]}
     - {id: top, TopK: {axis: 1, outputs: 2}, from: [x, [5]]}
 
-Inputs stand in `from`: names of values, null for an optional input that is left out, and numbers or lists, which
-become constants of a type that the operator takes. `outputs: n` asks for more outputs than the least; they are
-members by number and by ONNX's name: `top.0`, `top.Indices`.
+Inputs stand in `from`: names of values, null for an optional input that is left out, and numbers or lists,
+which become constants of a type that the operator takes. `outputs: n` asks for more outputs than the least;
+they are members by number and by ONNX's name: `top.0`, `top.Indices`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def emit(x: Expander, item: Item, body: Body) -> Outputs:
     schema = schema_of(item.what, x.g.opset)
     attributes, count = _attributes(x, schema, item, body)
     inputs = x.inputs(item, body, schema.min_input, schema.max_input)
-    given = [None if one is None else one if isinstance(one, Literal) else x.single(one, item) for one in inputs]
+    given = [
+        None if one is None else one if isinstance(one, Literal) else x.single(one, item) for one in inputs
+    ]
     values = [value for value in given if isinstance(value, ir.Value)]
     with x.scope(item, body), x.emitting(item, values):
         operands = [
@@ -79,7 +81,9 @@ def _attributes(x: Expander, schema: Schema, item: Item, body: Body) -> tuple[di
     """The attributes of the node, and its number of outputs; everything wrong with them is raised together."""
     tree = item.arguments
     entries = tree.entries if isinstance(tree, Mapping) else {}
-    if not isinstance(tree, Mapping) and not (tree is None or (isinstance(tree, Scalar) and tree.value is None)):
+    if not isinstance(tree, Mapping) and not (
+        tree is None or (isinstance(tree, Scalar) and tree.value is None)
+    ):
         raise GraphcError(
             f"{schema.name}: an ONNX operator takes a mapping of attributes",
             code="spec/bad-type",
@@ -165,7 +169,9 @@ def _tensor(x: Expander, value: object, tree: Tree) -> ir.TensorProtocol:
 def _constant(
     x: Expander, schema: Schema, index: int, literal: Literal, given: Sequence[ir.Value | Literal | None]
 ) -> ir.Value:
-    """A literal input, in the type of an input that must have the same one, or else one that the operator takes."""
+    """A literal input, in the type of an input that must have the same one, or else one that the operator
+    takes.
+    """
     formal = schema.inputs[min(index, len(schema.inputs) - 1)]
     array = _array(literal.value, None)
     for other, value in enumerate(given):

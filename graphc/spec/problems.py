@@ -12,7 +12,9 @@ class Stop(Exception):
 
 
 class Problems:
-    """The errors found so far. One that several expansions of a block or loop meet again is counted, not repeated."""
+    """The errors found so far. One that several expansions of a block or loop meet again is counted, not
+    repeated.
+    """
 
     def __init__(self, most: int = 20) -> None:
         self.most = most

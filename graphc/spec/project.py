@@ -1,7 +1,8 @@
 """Finds and reads the files of one project: the spec, what it extends, and what it imports.
 
 A spec may only name files inside its project: the nearest directory at or above it that holds `.git`,
-`pyproject.toml` or `graphc.toml`, or its own directory where there is none. Links are followed before that is checked.
+`pyproject.toml` or `graphc.toml`, or its own directory where there is none. Links are followed before that is
+checked.
 """
 
 from __future__ import annotations
@@ -70,7 +71,14 @@ class Project:
         """The directory that paths written in `file` are relative to."""
         return self._directories[file]
 
-    def open(self, path: Path, opened: Opened | None = None, where: Where | None = None) -> tuple[Mapping, Opened]:
+    def source(self, where: Where) -> str:
+        """A place as nodes carry it, the same wherever graphc is run: `specs/can.yaml:24`."""
+        path = os.path.realpath(self.directory(where.file) / Path(where.file).name)
+        return f"{os.path.relpath(path, self.root)}:{where.line}"
+
+    def open(
+        self, path: Path, opened: Opened | None = None, where: Where | None = None
+    ) -> tuple[Mapping, Opened]:
         """The tree of a file, merged over what it extends.
 
         Raises GraphcError: spec/import-cycle, spec/limit-exceeded, and everything `document.read` raises.

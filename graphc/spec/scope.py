@@ -110,9 +110,13 @@ class Frame(Mapping[str, object]):
         self.previous: Outputs | None = None  # what the last item gave, or what the body began with
 
     def bind(self, name: str, outputs: Outputs) -> None:
-        """Give a value its id. Raises GraphcError (spec/duplicate-id) if the body or one around it has that id."""
+        """Give a value its id. Raises GraphcError (spec/duplicate-id) if the body or one around it has that
+        id.
+        """
         if self.find(name) is not None:
-            raise GraphcError(f"id '{name}' is taken", code="spec/duplicate-id", hint="ids are unique in a body")
+            raise GraphcError(
+                f"id '{name}' is taken", code="spec/duplicate-id", hint="ids are unique in a body"
+            )
         self.ids[name] = outputs
 
     def find(self, name: str) -> Outputs | None:
@@ -203,7 +207,9 @@ def value_of(tree: Tree, names: Mapping[str, object], functions: Functions | Non
     return value
 
 
-def _value(tree: Tree, names: Mapping[str, object], functions: Functions, errors: list[GraphcError]) -> object:
+def _value(
+    tree: Tree, names: Mapping[str, object], functions: Functions, errors: list[GraphcError]
+) -> object:
     if isinstance(tree, Sequence):
         return [_value(item, names, functions, errors) for item in tree]
     if not isinstance(tree, Scalar):

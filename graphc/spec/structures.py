@@ -79,13 +79,18 @@ def residual(x: Expander, item: Item, body: Body) -> Outputs:
         inner = x.body(parts["do"], body.inner({}, begin))
         with x.g.scope("shortcut"):
             short = x.body(parts.get("shortcut"), body.inner({}, begin))
-        f, way = x.given(inner, "residual").single("the body"), x.given(short, "residual").single("the shortcut")
+        f, way = (
+            x.given(inner, "residual").single("the body"),
+            x.given(short, "residual").single("the shortcut"),
+        )
         with x.emitting(item, (f, way)):
             if differing := x.differing(f, way):
                 x.g.fail(
                     f"residual: body gives {differing[0]}, shortcut {differing[1]}",
                     code="spec/shape-mismatch",
-                    hint="add 'shortcut: [conv: ...]'" if "shortcut" not in parts else "make both shapes the same",
+                    hint="add 'shortcut: [conv: ...]'"
+                    if "shortcut" not in parts
+                    else "make both shapes the same",
                 )
             if form.scale != 1:
                 f = x.g.op("Mul", f, x.g.constant(float(form.scale)), name="scale")

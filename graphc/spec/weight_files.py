@@ -20,11 +20,10 @@ from pathlib import Path, PureWindowsPath
 from typing import IO, Any, NoReturn, TypeAlias
 
 import numpy as np
-import onnx
 import onnx_ir as ir
-from google.protobuf.message import DecodeError
 from safetensors import SafetensorError, safe_open
 
+from graphc import model
 from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
 
@@ -37,7 +36,6 @@ END_OF_ZIP, ZIP64_LOCATOR = (
     (b"PK\x05\x06", 22),
     (b"PK\x06\x07", 20),
 )  # signature and length of the last records
-EXTERNAL_KEYS = {"location", "offset", "length", "checksum"}
 SAFETENSORS_TYPES = {
     "BOOL": ir.DataType.BOOL,
     **{f"I{bits}": ir.DataType[f"INT{bits}"] for bits in (8, 16, 32, 64)},
@@ -65,10 +63,9 @@ def open_weights(
 ) -> AbstractContextManager[dict[str, Stored]]:
     """The tensors of a file by name; `kind` is one of `READERS`.
 
-    Raises GraphcError: spec/weight-damaged for what is not such a file, and security/pickled-weights,
-    security/archive-bomb, security/tensor-larger-than-file, security/external-path-escape,
-    security/symlink-or-hardlink, security/external-range, security/unknown-external-key for what may be an
-    attack.
+    Raises GraphcError: spec/limit-exceeded, spec/weight-damaged for what is not such a file,
+    security/pickled-weights, security/archive-bomb, security/tensor-larger-than-file,
+    security/external-path-escape for what may be an attack, and for ONNX what `model.load` raises.
     """
     size = path.stat().st_size
     if size > limits.weight_bytes:
@@ -76,17 +73,6 @@ def open_weights(
             path, f"has {size} bytes, more than the limit of {limits.weight_bytes}", "spec/limit-exceeded"
         )
     return READERS[kind](path, limits)
-
-
-def contained(root: Path, name: str, code: str) -> Path:
-    """The file `name` in the folder `root`, links followed. Raises GraphcError (`code`) if elsewhere."""
-    outside = "\0" in name or PureWindowsPath(name).is_absolute() or "\\" in name
-    path = root if outside else (root / name).resolve()
-    if outside or not path.is_relative_to(root.resolve()):
-        raise GraphcError(
-            f"'{name}' is outside of '{root}'", code=code, hint="keep the file inside that folder"
-        )
-    return path
 
 
 def _refuse(path: Path, message: str, code: str = "spec/weight-damaged", hint: str = "") -> NoReturn:
@@ -258,55 +244,20 @@ def _safetensor(path: Path, file: Any, name: str) -> Stored:
 
 @contextmanager
 def _onnx(path: Path, limits: Limits) -> Iterator[dict[str, Stored]]:
-    with _damage(path, DecodeError):
-        model = onnx.load_model(path, format="protobuf", load_external_data=False)
-    tensors: dict[str, Stored] = {}
-    for proto in model.graph.initializer:
-        if proto.name in tensors:
-            _refuse(path, f"has '{proto.name}' more than once")
-        tensors[proto.name] = _initializer(path, proto)
-    yield tensors
+    yield {
+        name: _initializer(value)
+        for name, value in model.load(path, limits=limits).graph.initializers.items()
+    }
 
 
-def _initializer(path: Path, proto: onnx.TensorProto) -> Stored:
-    with _damage(path, ValueError):
-        dtype = ir.DataType(proto.data_type)
-    shape = tuple(proto.dims)
-    if proto.data_location == onnx.TensorProto.EXTERNAL:
-        _check_external(path, proto, -(-math.prod(shape) * dtype.bitwidth // 8))
+def _initializer(value: ir.Value) -> Stored:
+    tensor = value.const_value
+    assert tensor is not None  # what makes it an initializer
 
     def read() -> Array:
-        with _damage(path, ValueError, TypeError, OSError):
-            array: Array = ir.serde.deserialize_tensor(proto, path.parent).numpy()
-            return array.copy()  # external data is mapped, and its file may change
+        return tensor.numpy().copy()  # external data is mapped, and its file may change
 
-    return Stored(shape, dtype, read)
-
-
-def _check_external(path: Path, proto: onnx.TensorProto, size: int) -> None:
-    """Hold where external data is said to lie against the folder of the model and the file's size."""
-    entries = {entry.key: entry.value for entry in proto.external_data}
-    if unknown := entries.keys() - EXTERNAL_KEYS:
-        _refuse(
-            path, f"'{proto.name}' has the external key '{min(unknown)}'", "security/unknown-external-key"
-        )
-    location = entries.get("location", "")
-    file = contained(path.parent, location, "security/external-path-escape")
-    if file != path.parent.resolve() / location or not file.is_file() or file.stat().st_nlink > 1:
-        _refuse(
-            path,
-            f"'{proto.name}' lies in '{location}', which is no plain file of its own",
-            "security/symlink-or-hardlink",
-            "external data must be a file beside the model, not a link",
-        )
-    with _damage(path, ValueError):
-        offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
-    if offset < 0 or length != size or offset + length > file.stat().st_size:
-        _refuse(
-            path,
-            f"'{proto.name}' takes {size} bytes, but is said to be {length} at byte {offset} of '{location}'",
-            "security/external-range",
-        )
+    return Stored(tuple(tensor.shape.numpy()), tensor.dtype, read)
 
 
 READERS = {"npz": _npz, "safetensors": _safetensors, "onnx": _onnx}

@@ -10,8 +10,8 @@ parameter's path and its name in the file, or a prefix of each, both ending in `
 
 from __future__ import annotations
 
-import hashlib
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from graphc.errors import GraphcError, Where, collect, suggest
 from graphc.limits import DEFAULT, Limits
 from graphc.spec.initialisers import PER_LAYER, Init, initialise
 from graphc.spec.parameters import Parameter
-from graphc.spec.weight_files import READERS, Array, Stored, contained, open_weights
+from graphc.spec.project import check_sha256
+from graphc.spec.weight_files import READERS, Array, Stored, open_weights
 
 FLOATS = {
     ir.DataType.FLOAT,
@@ -76,23 +77,24 @@ def fill(
     weights: Weights,
     *,
     root: Path,
+    project: Path | None = None,
     limits: Limits = DEFAULT,
     seed: int | None = None,
     where: Where | None = None,
 ) -> None:
     """Set `value.const_value` of every parameter, in the value's type.
 
-    `root` is the folder that files are named from and must lie in; `seed` overrides `weights.seed`; `where`
-    is the place of the spec's `weights:`, for errors. Raises GraphcError: run/file-not-found,
-    spec/import-escapes-project, security/hash-mismatch, spec/weight-missing, spec/weight-shape,
-    spec/weight-type, spec/weight-unexpected, spec/unknown-name (in `map`), spec/bad-value (initialisation),
-    numerics/fp16-overflow, spec/limit-exceeded, and what `weight_files.open_weights` raises. Errors of single
-    weights are reported together.
+    File names are relative to `root`, the spec's folder, and must lie in `project`, which is `root` when it
+    is not given. `seed` overrides `weights.seed`; `where` is the place of `weights:`, for errors. Raises
+    GraphcError: run/file-not-found, spec/import-escapes-project, security/hash-mismatch, spec/weight-missing,
+    spec/weight-shape, spec/weight-type, spec/weight-unexpected, spec/unknown-name (in `map`), spec/bad-value
+    (an initialisation), numerics/fp16-overflow, spec/limit-exceeded, and what `weight_files.open_weights`
+    raises. Errors of single weights are reported together.
     """
     wanted = {parameter.path: parameter for parameter in parameters}
     try:
         _check_size(wanted.values(), limits)
-        loaded = _load(wanted, weights, root, limits)
+        loaded = _load(wanted, weights, root, project or root, limits)
         for path, parameter in wanted.items():
             values = loaded.get(path)
             if values is None:
@@ -136,18 +138,16 @@ def _tensor(parameter: Parameter, array: Array) -> ir.Tensor[Array]:
 # ---------------------------------------------------------------- files
 
 
-def _load(wanted: Mapping[str, Parameter], weights: Weights, root: Path, limits: Limits) -> dict[str, Array]:
+def _load(
+    wanted: Mapping[str, Parameter], weights: Weights, root: Path, project: Path, limits: Limits
+) -> dict[str, Array]:
     """Parameter path: its array in the file, if there is one. Raises GraphcError with all misfits."""
     if weights.file is None:
         return {}
     kind, name = weights.file
-    file = contained(root, name, "spec/import-escapes-project")
-    if not file.is_file():
-        raise GraphcError(
-            f"there is no weight file '{name}'", code="run/file-not-found", hint="check the path"
-        )
+    file = _located(name, root, project)
     if weights.sha256:
-        _check_hash(file, weights.sha256.lower())
+        check_sha256(file, weights.sha256.lower(), where=None)
     with open_weights(kind, file, limits) as stored:
         names = _names(wanted, weights.map, stored)
         errors = [
@@ -160,15 +160,20 @@ def _load(wanted: Mapping[str, Parameter], weights: Weights, root: Path, limits:
         return {path: stored[n].read() for path, n in names.items() if n in stored}
 
 
-def _check_hash(file: Path, expected: str) -> None:
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != expected:
+def _located(name: str, root: Path, project: Path) -> Path:
+    """The file that a spec names, links followed."""
+    real = os.path.realpath(root / name) if "\0" not in name else ""
+    if not Path(real).is_relative_to(os.path.realpath(project)):
         raise GraphcError(
-            f"{file.name} has SHA-256 {found}, not {expected}",
-            code="security/hash-mismatch",
-            hint="use the file that the hash was taken of; change the hash only if you trust the new file",
+            f"the weight file '{name}' is outside the project",
+            code="spec/import-escapes-project",
+            hint=f"copy it into {project}",
         )
+    if not os.path.isfile(real):
+        raise GraphcError(
+            f"there is no weight file '{name}'", code="run/file-not-found", hint="check the path"
+        )
+    return Path(real)
 
 
 def _names(wanted: Iterable[str], renames: Mapping[str, str], stored: Mapping[str, Stored]) -> dict[str, str]:

@@ -18,6 +18,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from graphc import registry
 from graphc.errors import GraphcError, suggest
+from graphc.spec.diagnose import validated
+from graphc.spec.diagnose import validated
 
 if TYPE_CHECKING:
     from graphc.spec.emit import Emitter
@@ -27,6 +29,8 @@ Init = str | dict[str, float]  # "he_normal", "zeros", {"constant": 0.5}, {"norm
 
 
 def _as_tuple(value: object) -> object:
+    if isinstance(value, list):
+        return tuple(value)
     return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -96,7 +100,7 @@ def make(ref: LayerRef) -> Layer:
     if name not in layers():
         raise GraphcError(f"unknown layer '{name}'", code="spec/unknown-layer", hint=suggest(name, layers()))
     cls = layers()[name]
-    return cls.model_validate(as_arguments(cls, arguments))
+    return validated(cls, as_arguments(cls, arguments), owner=name, unknown="spec/unknown-argument")
 
 
 def as_arguments(cls: type[Layer], arguments: object) -> dict[str, Any]:

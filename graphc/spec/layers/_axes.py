@@ -1,10 +1,11 @@
-"""Operators whose form changed between opsets, and axes as ONNX counts them."""
+"""Axes and shapes as ONNX counts them: what layers of several families ask of their inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx_ir as ir
 
 if TYPE_CHECKING:
@@ -43,3 +44,17 @@ def swap_last(g: Emitter, x: ir.Value, *, name: str | None = None) -> ir.Value:
     """`x` [..., M, N] as [..., N, M]."""
     rank = g.rank(x)
     return g.op("Transpose", x, name=name, perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def check_broadcast(g: Emitter, *values: ir.Value) -> None:
+    """Fails unless the shapes broadcast from the last axis."""
+    for shapes in zip(*(g.sizes(value) for value in values), strict=True):
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            shown = " and ".join(g.show(value) for value in values)
+            g.fail(
+                f"shapes {shown} do not broadcast",
+                code="spec/shape-mismatch",
+                hint="counted from the last axis, sizes must be equal or 1",
+            )

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphc.spec.layers import Field, Layer
-from graphc.spec.layers._axes import axis_of, reduce, swap_last
+from graphc.spec.layers._axes import axis_of, check_broadcast, reduce, swap_last
 
 if TYPE_CHECKING:
     from graphc.spec.emit import Emitter
@@ -53,7 +53,7 @@ class Maximum(Layer):
     """The elementwise maximum of two or more values; shapes broadcast from the last axis."""
 
     def emit(self, g: Emitter, a: ir.Value, b: ir.Value, *more: ir.Value) -> ir.Value:
-        _broadcast(g, (a, b, *more))
+        check_broadcast(g, a, b, *more)
         return g.op("Max", a, b, *more)
 
 
@@ -61,7 +61,7 @@ class Minimum(Layer):
     """The elementwise minimum of two or more values; shapes broadcast from the last axis."""
 
     def emit(self, g: Emitter, a: ir.Value, b: ir.Value, *more: ir.Value) -> ir.Value:
-        _broadcast(g, (a, b, *more))
+        check_broadcast(g, a, b, *more)
         return g.op("Min", a, b, *more)
 
 
@@ -228,22 +228,9 @@ def _axes(axes: int | list[int] | None) -> list[int] | None:
 
 def _chain(g: Emitter, op_type: str, values: Sequence[ir.Value]) -> ir.Value:
     """`values` combined from the left; the last node is the layer's own."""
-    _broadcast(g, values)
+    check_broadcast(g, *values)
     *first, last = values
     return g.op(op_type, fold(lambda a, b: g.op(op_type, a, b, name="partial"), first), last)
-
-
-def _broadcast(g: Emitter, values: Sequence[ir.Value]) -> None:
-    for shapes in zip(*(g.sizes(value) for value in values), strict=True):
-        try:
-            np.broadcast_shapes(*shapes)
-        except ValueError:
-            shown = " and ".join(g.show(value) for value in values)
-            g.fail(
-                f"shapes {shown} do not broadcast",
-                code="spec/shape-mismatch",
-                hint="counted from the last axis, sizes must be equal or 1",
-            )
 
 
 def _amount(g: Emitter, x: ir.Value, amount: float | list[float], axis: int) -> ir.Value:

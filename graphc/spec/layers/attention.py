@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphc.spec.layers import Field, Layer
-from graphc.spec.layers._axes import swap_last
+from graphc.spec.layers._axes import check_broadcast, swap_last
 from graphc.spec.layers.dense import project
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _positions(g: Emitter, x: ir.Value, name: str) -> ir.Value:
 
 
 def _masked(g: Emitter, mask: ir.Value, scores: ir.Value) -> ir.Value:
+    check_broadcast(g, scores, mask)
     if mask.dtype == ir.DataType.BOOL:
         return g.op("Where", mask, scores, g.constant(-np.inf), name="masked")
     return g.op("Add", scores, mask, name="masked")

@@ -1,0 +1,153 @@
+"""`graphc build`: from a spec or a model to an optimised, checked model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphc.cli.options import (
+    Format,
+    FreezeInputs,
+    LimitPairs,
+    Params,
+    Provider,
+    Seed,
+    Source,
+    Target,
+    is_model,
+    limits,
+    pairs,
+)
+from graphc.cli.outcome import guarded, show, show_json
+from graphc.cli.progress import progress
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from graphc.building import Compilation
+    from graphc.report.build import Written
+
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUT.onnx",
+        help="Where to write; by default into the current directory, named after the source.",
+        show_default=False,
+    ),
+]
+Pipeline = Annotated[
+    str | None,
+    typer.Option(
+        "-p", "--passes", metavar="PIPELINE", help="Passes instead of the spec's own.", show_default=False
+    ),
+]
+NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not compare with the unoptimised model.")]
+Dump = Annotated[
+    Path | None,
+    typer.Option("--dump-after-each", metavar="DIR", help="Write the model after each pass.", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite the file that the model is read from.")]
+
+
+@guarded
+def build(
+    source: Source,
+    output: Output = None,
+    params: Params = None,
+    passes: Pipeline = None,
+    target: Target = None,
+    provider: Provider = "cpu",
+    no_verify: NoVerify = False,
+    dump_after_each: Dump = None,
+    seed: Seed = None,
+    freeze_inputs: FreezeInputs = False,
+    limit: LimitPairs = None,
+    force: Force = False,
+    format: Format = "text",
+) -> None:
+    """Build a spec, or optimise a model, and check the result on ONNX Runtime.
+
+    Writes net.onnx for net.yaml, net-variant.onnx for net.yaml@variant and net-optimised.onnx for net.onnx,
+    over an older one if there is one. A model that differs from the unoptimised one is not written.
+
+    \b
+    Examples:
+      graphc build can.yaml@can24
+      graphc build edsr.yaml@x4 --set feats=32 -o small.onnx
+      graphc build model.onnx -p "inference,common-subexpression-elimination"
+    """
+    from graphc.building import compile
+
+    out = output or default_output(source)
+    given, bounds = pairs(params, "--set"), limits(limit)
+    dumps = _Dumps(dump_after_each)
+    with progress() as say:
+        say(f"reading {source}")
+        made = compile(
+            source,
+            params=given,
+            pipeline=passes,
+            target=target,
+            provider=provider,
+            verify=not no_verify,
+            seed=seed,
+            freeze_inputs=freeze_inputs,
+            limits=bounds,
+            before_step=lambda name, model: say(name),
+            after_step=dumps.write,
+        )
+        say(f"writing {out}")
+        written = _write(made, source, out, force)
+    _print(written, format)
+
+
+def default_output(source: str) -> Path:
+    """`specs/can.yaml@can24` -> `can-can24.onnx`, in the current directory; a model is never its own output."""
+    if is_model(source):
+        return Path(f"{Path(source).stem}-optimised.onnx")
+    from graphc.spec.project import split_variant
+
+    path, variant = split_variant(source)
+    return Path(f"{Path(path).stem}{f'-{variant}' if variant else ''}.onnx")
+
+
+class _Dumps:
+    """Writes the model after each pass, numbered in the order of the pipeline, if there is a directory for it."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self.directory, self.count = directory, 0
+
+    def write(self, name: str, model: ir.Model) -> None:
+        from graphc.model import save
+
+        if self.directory is None:
+            return
+        self.count += 1
+        self.directory.mkdir(parents=True, exist_ok=True)
+        save(model, self.directory / f"{self.count:02}-{name}.onnx")
+
+
+def _write(made: Compilation, source: str, out: Path, force: bool) -> Written:
+    from graphc.analysis.binding import declared_dims
+    from graphc.model import save
+    from graphc.report.build import Written
+
+    save(made.model, out, sources=[source], force=force)
+    data = out.with_name(f"{out.name}.data")
+    files = (out, data) if data.exists() else (out,)
+    steps = made.record.steps
+    dims = {name: found["opt"] for name, found in declared_dims(made.original).items()}
+    return Written(source, made, files, steps[0].before, steps[-1].after, dims)
+
+
+def _print(written: Written, format: str) -> None:
+    from graphc.report.build import as_json, as_text
+
+    if format == "json":
+        show_json(as_json(written))
+    else:
+        show(as_text(written))

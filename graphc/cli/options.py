@@ -1,0 +1,109 @@
+"""Options that several verbs share, and the values they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from graphc.errors import GraphcError, suggest
+from graphc.limits import Limits
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Format = Annotated[Literal["text", "json"], typer.Option("--format", help="For people, or for programs.")]
+Provider = Annotated[Literal["cpu", "cuda"], typer.Option("--provider", help="Where ONNX Runtime runs it.")]
+Source = Annotated[
+    str, typer.Argument(metavar="SPEC|MODEL", help="net.yaml, net.yaml@variant or net.onnx.", show_default=False)
+]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="K=V", help="A parameter of the spec; V is YAML. Repeatable.", show_default=False),
+]
+Target = Annotated[
+    str | None, typer.Option("--target", help="One of the spec's targets.", show_default=False)
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", help="Instead of the seed of the spec's weights.", show_default=False)
+]
+FreezeInputs = Annotated[
+    bool,
+    typer.Option("--freeze-inputs", help="Take initializers that are also graph inputs for constants."),
+]
+LimitPairs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit", metavar="NAME=N", help="Bound what the input may ask for: graph-nodes=1000. Repeatable.",
+        show_default=False,
+    ),
+]  # fmt: skip
+
+
+def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
+    """`["a=1", "b=x=y"]` as a dict; raises GraphcError (run/usage) for one without a name or an equals sign."""
+    found = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not name.strip() or not equals:
+            raise GraphcError(f"{option} takes NAME=VALUE, not '{text}'", code="run/usage")
+        found[name.strip()] = value
+    return found
+
+
+def integers(given: Sequence[str] | None, option: str) -> dict[str, int]:
+    """`pairs` with integer values; raises GraphcError (run/usage) for anything else."""
+    found = {}
+    for name, text in pairs(given, option).items():
+        try:
+            found[name] = int(text)
+        except ValueError:
+            raise GraphcError(f"{option} {name} takes an integer, not '{text}'", code="run/usage") from None
+    return found
+
+
+def numbers(given: Sequence[str] | None, option: str) -> dict[str, float]:
+    """`pairs` with numbers; raises GraphcError (run/usage) for anything else."""
+    found = {}
+    for name, text in pairs(given, option).items():
+        try:
+            found[name] = float(text)
+        except ValueError:
+            raise GraphcError(f"{option} {name} takes a number, not '{text}'", code="run/usage") from None
+    return found
+
+
+def limits(given: Sequence[str] | None) -> Limits:
+    """The default limits with those given; raises GraphcError (run/usage) for an unknown one."""
+    known = [field.name.replace("_", "-") for field in fields(Limits)]
+    asked = integers(given, "--limit")
+    for name, value in asked.items():
+        if name not in known:
+            raise GraphcError(f"unknown limit '{name}'", code="run/usage", hint=suggest(name, known))
+        if value < 1:
+            raise GraphcError(f"--limit {name} is at least 1, not {value}", code="run/usage")
+    return Limits(**{name.replace("-", "_"): value for name, value in asked.items()})
+
+
+def is_model(source: str) -> bool:
+    """Whether a source is an ONNX model and not a spec."""
+    return source.endswith(".onnx")
+
+
+def open_model(
+    source: str, params: Sequence[str] | None = None, target: str | None = None, limit: Sequence[str] | None = None
+) -> ir.Model:
+    """A model as it stands in its file, or as its spec says, before any pass."""
+    given, bounds = pairs(params, "--set"), limits(limit)
+    if not is_model(source):
+        from graphc.spec import build
+
+        return build(source, params=given, target=target, limits=bounds)
+    from graphc.model import load
+
+    for name, value in (("--set", given), ("--target", target)):
+        if value:
+            raise GraphcError(f"{name} is for specs, and {source} is a model", code="run/usage")
+    return load(source, limits=bounds)

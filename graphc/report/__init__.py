@@ -1,0 +1,1 @@
+"""Values rendered for people (text that fits a terminal) and for programs (JSON), and nothing else."""

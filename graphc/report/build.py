@@ -1,0 +1,207 @@
+"""What `graphc build` did, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphc.errors import clean
+from graphc.report.quantity import change, duration, plural, quantity
+from graphc.report.table import table
+
+if TYPE_CHECKING:
+    from graphc.analysis.summary import Summary
+    from graphc.building import Compilation
+    from graphc.pipeline import Step
+    from graphc.runtime.difference import Difference
+    from graphc.runtime.equivalence import Report
+
+NAMES = 3  # as many nodes are named where one reason stopped several
+
+
+@dataclass(frozen=True)
+class Written:
+    """A build and where it went: `files` are what was written (none: nothing was), `dims` the sizes that costs are for."""
+
+    source: str
+    compilation: Compilation
+    files: tuple[Path, ...]
+    before: Summary
+    after: Summary
+    dims: dict[str, int]
+
+
+def as_json(build: Written) -> dict[str, Any]:
+    """Exact numbers with their units in the names; nothing is rounded."""
+    report = build.compilation.report
+    return {
+        "source": build.source,
+        "files": [{"path": str(file), "bytes": file.stat().st_size} for file in build.files],
+        "dims": build.dims,
+        "before": summary_json(build.before),
+        "after": summary_json(build.after),
+        "passes": [_step_json(step) for step in build.compilation.record.steps],
+        "check": None if report is None else report.as_json(),
+    }
+
+
+def as_text(build: Written) -> str:
+    """The summary that `graphc build` prints."""
+    parts = [
+        _title(build),
+        _totals(build.before, build.after, build.dims),
+        _passes(build.compilation.record.steps),
+        refusals(build.compilation.record.steps),
+        _check(build.compilation.report),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """A summary with the units in the names. Counts leave out what `uncosted` lists."""
+    cost = summary.forward.cost
+    return {
+        "nodes": summary.nodes,
+        "parameters": summary.parameters,
+        "weight_bytes": summary.weight_bytes,
+        "macs": cost.mac,
+        "flops": cost.flops,
+        "bytes_read": cost.bytes_read,
+        "bytes_written": cost.bytes_written,
+        "uncosted": list(summary.forward.uncosted),
+    }
+
+
+def counted(summary: Summary, value: int, unit: str) -> str:
+    """A count over the graph: `≥` where some nodes are uncosted, `unknown` where all are, never a bare 0."""
+    missing = len(summary.forward.uncosted)
+    if missing and not summary.forward.cost.bytes:
+        return "unknown"
+    return ("≥ " if missing else "") + quantity(value, unit)
+
+
+def refusals(steps: Sequence[Step]) -> str:
+    """Where passes were refused, by reason."""
+    lines = []
+    for step in steps:
+        lines += [f"  {clean(step.name)}" for _ in step.refused[:1]]
+        by_reason = sorted(step.refused, key=lambda site: site.reason)
+        for reason, sites in groupby(by_reason, key=lambda site: site.reason):
+            lines.append(f"    {clean(reason)}: {named([site.node for site in sites])}")
+    return "\n".join(["refused", *lines]) if lines else ""
+
+
+def named(names: Sequence[str], most: int = NAMES) -> str:
+    """`a, b, c and 4 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return clean(", ".join(name or "an unnamed node" for name in names[:most])) + more
+
+
+def _title(build: Written) -> str:
+    wrote = ", ".join(f"{file} ({quantity(file.stat().st_size, 'B')})" for file in build.files)
+    return clean(f"{build.source} → {wrote or 'nothing written'}")
+
+
+def _totals(before: Summary, after: Summary, dims: dict[str, int]) -> str:
+    rows = [
+        ("", "before", "after", ""),
+        ("nodes", str(before.nodes), str(after.nodes), change(before.nodes, after.nodes)),
+        (
+            "parameters",
+            f"{before.parameters:,}",
+            f"{after.parameters:,}",
+            change(before.parameters, after.parameters),
+        ),
+        _row("weights", before, after, before.weight_bytes, after.weight_bytes, "B", whole=True),
+        _row("compute", before, after, before.forward.cost.mac, after.forward.cost.mac, "MAC"),
+        _row("memory traffic", before, after, before.forward.cost.bytes, after.forward.cost.bytes, "B"),
+    ]
+    lines = [table(rows, "<>>>")]
+    sizes = " ".join(f"{name}={size}" for name, size in dims.items())
+    if sizes:
+        lines.append(clean(f"compute and memory traffic are of one run at {sizes}"))
+    for when, summary in (("before", before), ("after", after)):
+        if missing := summary.forward.uncosted:
+            lines.append(f"uncosted {when}: {plural(len(missing), 'node')}: {named(missing)}")
+    return "\n".join(lines)
+
+
+def _row(
+    label: str, before: Summary, after: Summary, old: int, new: int, unit: str, *, whole: bool = False
+) -> tuple[str, str, str, str]:
+    if whole:
+        return label, quantity(old, unit), quantity(new, unit), change(old, new)
+    comparable = before.forward.complete and after.forward.complete
+    return (
+        label,
+        counted(before, old, unit),
+        counted(after, new, unit),
+        change(old, new) if comparable else "",
+    )
+
+
+def _passes(steps: Sequence[Step]) -> str:
+    rows = [("pass", "fired", "refused", "nodes", "time")]
+    rows += [
+        (
+            step.name,
+            _firings(step),
+            str(len(step.refused)) if step.numerics else "",
+            f"{step.after.nodes - step.before.nodes:+d}".replace("-", "−") if step.modified else "",
+            duration(step.seconds),
+        )
+        for step in steps
+    ]
+    total = sum(step.seconds for step in steps)
+    fired, refused = sum(len(s.fired) for s in steps), sum(len(s.refused) for s in steps)
+    rows.append(("all", str(fired), str(refused), "", duration(total)))
+    return table(rows, "<>>>>")
+
+
+def _firings(step: Step) -> str:
+    """How often a rewrite fired; another pass only says whether it changed anything."""
+    if step.numerics:
+        return str(len(step.fired))
+    return "changed" if step.modified else "−"
+
+
+def _check(report: Report | None) -> str:
+    if report is None:
+        return "not checked: --no-verify"
+    feeds = plural(len(report.feeds), "set")
+    lines = [f"checked on ONNX Runtime ({report.provider}) with {feeds} of inputs"]
+    lines += list(_outputs(report.outputs))
+    lines += [f"warning: {clean(warning)}" for warning in report.warnings]
+    return "\n".join(lines)
+
+
+def _outputs(outputs: Sequence[Difference]) -> Iterator[str]:
+    rows = [
+        (
+            output.name,
+            "max error",
+            f"{output.max_abs:.2e}",
+            f"= {output.max_rel:.1e} of max|{output.name}|,",
+            "bit-equal"
+            if output.tolerance.allowed(1.0) == 0
+            else f"{output.allowed_rel:.1e} is allowed ({output.used:.0%} used)",
+        )
+        for output in outputs
+    ]
+    yield table(rows, "<<><<", indent=2, gap=1)
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "modified": step.modified,
+        "numerics": step.numerics,
+        "fired": [site.node for site in step.fired],
+        "refused": [{"node": site.node, "reason": site.reason} for site in step.refused],
+        "seconds": step.seconds,
+        "before": summary_json(step.before),
+        "after": summary_json(step.after),
+    }

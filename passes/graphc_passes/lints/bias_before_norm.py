@@ -1,0 +1,46 @@
+"""A convolution with a bias in front of a normalisation that has a shift of its own.
+
+Why    the mean that the normalisation subtracts holds the bias: in training the two cancel and its gradient is
+       zero, in inference the shift can say the same. One parameter per channel for nothing (Ioffe and Szegedy
+       2015, section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx_ir as ir
+
+from graphc import CaseBuilder, lint, views
+
+CONVOLUTIONS = ("Conv", "ConvTranspose")
+NORMS = ("BatchNormalization", "InstanceNormalization")  # both subtract one mean per channel
+
+
+@lint("convolution", severity="info", help="give the convolution no bias; the norm's shift does its work")
+def bias_before_norm(model: ir.Model) -> Iterator[tuple[ir.Node, str]]:
+    for conv in views(model, *CONVOLUTIONS):
+        out = conv.node.outputs[0]
+        readers = out.consumers()
+        if conv.input("B") is None or not readers or out.is_graph_output():
+            continue
+        if all(reader.op_type in NORMS and reader.inputs[0] is out for reader in readers):
+            yield conv.node, f"the bias is cancelled by the mean of {readers[0].op_type} '{readers[0].name}'"
+
+
+@bias_before_norm.bad
+def with_bias(g: CaseBuilder) -> object:
+    conv = g.Conv(g.input(1, 3, 8, 8), g.weight(4, 3, 3, 3), g.weight(4))
+    return g.InstanceNormalization(conv, g.weight(4), g.weight(4))
+
+
+@bias_before_norm.good
+def without_bias(g: CaseBuilder) -> object:
+    conv = g.Conv(g.input(1, 3, 8, 8), g.weight(4, 3, 3, 3))
+    return g.InstanceNormalization(conv, g.weight(4), g.weight(4))
+
+
+@bias_before_norm.good
+def read_by_another_node_too(g: CaseBuilder) -> object:
+    conv = g.Conv(g.input(1, 3, 8, 8), g.weight(4, 3, 3, 3), g.weight(4))
+    return g.Add(conv, g.InstanceNormalization(conv, g.weight(4), g.weight(4)))
