@@ -89,7 +89,8 @@ def _model(
         return source, None
     if Path(source).suffix != ".onnx":
         network = spec.expand(source, params=params, target=target, limits=limits)
-        return network.build(seed=seed, limits=limits), network.spec.passes
+        network.fill(seed=seed, limits=limits)
+        return network.model(), network.spec.passes
     for name, given in (("--set", params), ("--target", target), ("--seed", seed)):
         if given:
             raise GraphcError(f"{name} is for specs, and {source} is a model", code="run/usage")

@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NoReturn
 
-import onnx
 import onnx_ir as ir
+from onnx import TensorProto
 
 from graphc.errors import GraphcError
 
 KEYS = frozenset({"location", "offset", "length", "checksum"})
 
 
-def check_external(tensor: onnx.TensorProto, directory: Path) -> None:
+def check_external(tensor: TensorProto, directory: Path) -> None:
     """Raises GraphcError unless `tensor` refers to exactly its bytes in a plain file below `directory`.
 
     Codes: security/unknown-external-key, security/absolute-path, security/external-path-escape,
@@ -45,29 +45,28 @@ def check_external(tensor: onnx.TensorProto, directory: Path) -> None:
         )
 
 
-def stored_bytes(tensor: onnx.TensorProto) -> int:
+def stored_bytes(tensor: TensorProto) -> int:
     """The bytes that the type and shape of a tensor take when stored; packed types share bytes.
 
     Raises GraphcError (security/external-range) for a negative size or a type without a fixed width.
     """
     dtype = data_type(tensor)
-    if any(d < 0 for d in tensor.dims) or dtype in (ir.DataType.STRING, ir.DataType.UNDEFINED):
+    if any(d < 0 for d in tensor.dims) or dtype == ir.DataType.STRING:
         _refuse(tensor, f"{dtype} of shape {tuple(tensor.dims)} has no size in bytes", "external-range")
     bits: int = math.prod(tensor.dims) * dtype.bitwidth
     return -(-bits // 8)
 
 
-def data_type(tensor: onnx.TensorProto) -> ir.DataType:
+def data_type(tensor: TensorProto) -> ir.DataType:
     """The element type; raises GraphcError (run/not-a-model) for a number that ONNX does not define."""
-    try:
-        return ir.DataType(tensor.data_type)
-    except ValueError:
+    if tensor.data_type == TensorProto.UNDEFINED or tensor.data_type not in TensorProto.DataType.values():
         raise GraphcError(
             f"tensor '{tensor.name}' has the unknown type {tensor.data_type}", code="run/not-a-model"
-        ) from None
+        )
+    return ir.DataType(tensor.data_type)
 
 
-def _entries(tensor: onnx.TensorProto) -> dict[str, str]:
+def _entries(tensor: TensorProto) -> dict[str, str]:
     entries: dict[str, str] = {}
     for entry in tensor.external_data:
         if entry.key not in KEYS or entry.key in entries:
@@ -77,7 +76,7 @@ def _entries(tensor: onnx.TensorProto) -> dict[str, str]:
     return entries
 
 
-def _check_location(tensor: onnx.TensorProto, location: str) -> None:
+def _check_location(tensor: TensorProto, location: str) -> None:
     """The location as a text: relative, downwards, and the same path on every system."""
     if PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor:
         _refuse(tensor, f"its data lies at the absolute path '{location}'", "absolute-path")
@@ -87,7 +86,7 @@ def _check_location(tensor: onnx.TensorProto, location: str) -> None:
         )
 
 
-def _file_size(tensor: onnx.TensorProto, directory: Path, location: str) -> int:
+def _file_size(tensor: TensorProto, directory: Path, location: str) -> int:
     """The size of the file at `location`, no step to which is a link."""
     steps = list(_steps(directory, location))
     try:
@@ -121,7 +120,7 @@ def _steps(directory: Path, location: str) -> Iterator[Path]:
         yield step
 
 
-def _number(tensor: onnx.TensorProto, entries: dict[str, str], key: str, default: int) -> int:
+def _number(tensor: TensorProto, entries: dict[str, str], key: str, default: int) -> int:
     text = entries.get(key)
     if text is None:
         return default
@@ -130,5 +129,5 @@ def _number(tensor: onnx.TensorProto, entries: dict[str, str], key: str, default
     return int(text)
 
 
-def _refuse(tensor: onnx.TensorProto, problem: str, defect: str) -> NoReturn:
+def _refuse(tensor: TensorProto, problem: str, defect: str) -> NoReturn:
     raise GraphcError(f"tensor '{tensor.name}': {problem}", code=f"security/{defect}")

@@ -77,11 +77,13 @@ def _infer(
     opset: int,
     domain: str,
 ) -> list[Operand]:
-    if not onnx.defs.has(op_type, max_inclusive_version=opset, domain=domain):
+    known = onnx.defs.has(op_type, max_inclusive_version=opset, domain=domain)
+    if not known or any(operand is not None and operand.type is None for operand in operands):
         return [UNKNOWN] * outputs
     if not domain and op_type in LIKE_FIRST_INPUT and operands and operands[0]:
         return [Operand(operands[0].type, operands[0].shape)] * outputs
     schema = onnx.defs.get_schema(op_type, opset, domain)
+    _check_types(schema, operands)
     node = onnx.NodeProto(op_type=op_type, domain=domain, output=[f"o{i}" for i in range(outputs)])
     node.attribute.extend(
         ir.serde.serialize_attribute(a) for a in attributes.values() if not a.is_ref() and a.value is not None
@@ -91,9 +93,9 @@ def _infer(
     for index, operand in enumerate(operands):
         name = f"i{index}" if operand is not None else ""
         node.input.append(name)
-        if operand is None or operand.type is None:
+        if operand is None:
             continue
-        types[name] = ir.serde.serialize_type(operand.type)
+        types[name] = ir.serde.serialize_type(operand.type)  # type: ignore[arg-type] # a type is there, see above
         if operand.shape is not None:
             ir.serde.serialize_shape_into(types[name], operand.shape)
         if operand.content is not None:
@@ -104,6 +106,22 @@ def _infer(
     except (shape_inference.InferenceError, RuntimeError) as error:
         raise InferenceError(str(error).removeprefix("[ShapeInferenceError] ")) from None
     return [_operand(found.get(name)) for name in node.output]
+
+
+def _check_types(schema: onnx.defs.OpSchema, operands: Sequence[Operand | None]) -> None:
+    """Raises InferenceError for a tensor type that the operator does not take, or two where it wants one."""
+    chosen: dict[str, str] = {}  # the type that each of the schema's type variables stands for
+    for index, operand in enumerate(operands):
+        if operand is None or not isinstance(operand.type, ir.TensorType) or not schema.inputs:
+            continue
+        formal = schema.inputs[min(index, len(schema.inputs) - 1)]
+        found = f"tensor({operand.type.dtype.name.lower()})"
+        if found not in formal.types:
+            raise InferenceError(f"input '{formal.name}' cannot be a {found}")
+        if formal.is_homogeneous and chosen.setdefault(formal.type_str, found) != found:
+            raise InferenceError(
+                f"input '{formal.name}' is a {found}, but another a {chosen[formal.type_str]}"
+            )
 
 
 def infer_node(node: ir.Node, opset: int) -> list[Operand]:

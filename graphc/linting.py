@@ -26,7 +26,7 @@ import onnx_ir as ir
 
 from graphc import registry, splice
 from graphc.cases import Case, CaseBuilder
-from graphc.errors import GraphcError, suggest
+from graphc.errors import GraphcError, clean, suggest
 from graphc.view import View
 
 SEVERITIES = ("error", "warning", "info")
@@ -45,7 +45,7 @@ class Finding:
     help: str = ""
 
     def __str__(self) -> str:
-        return f"{self.node}: {self.severity}: {self.lint}: {self.message}"
+        return clean(f"{self.node}: {self.severity}: {self.lint}: {self.message}")
 
 
 @dataclass(frozen=True)

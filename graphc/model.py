@@ -8,6 +8,7 @@ nobody overrides them.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import tempfile
@@ -24,6 +25,9 @@ from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
 from graphc.scan import scan
 
+# It logs the untrusted names of a broken model, and Python prints what no handler takes. We raise instead.
+logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
+
 OVERRIDABLE_IR_VERSION = 4  # the first in which an initializer need not be an input
 PROTOBUF_BYTES = 2 << 30  # no protobuf can be larger, so nothing above this is read
 # Above this much weight, or if they already lie in a file, weights go to a file beside the model.
@@ -36,8 +40,8 @@ def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFA
     """Read an ONNX file (any opset; nothing is converted) after checking it in pure Python.
 
     `freeze_inputs` takes initializers off the inputs, which makes constants of them. Weights in external
-    files are mapped, not read. Raises GraphcError: run/file-not-found, run/not-a-model, and what `scan.scan`
-    refuses.
+    files are mapped, not read. Raises GraphcError: run/file-not-found, run/not-a-model, graph/dangling-input,
+    and what `scan.scan` refuses.
     """
     path = Path(path)
     proto = _parse(path)
@@ -47,6 +51,7 @@ def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFA
     except ir.serde.SerdeError as error:
         raise _not_a_model(path, str(_root(error))) from None
     _resolve_external(model, path.parent)
+    _check_wiring(model)
     _check_expansion(model, limits)
     model.ir_version = max(model.ir_version, OVERRIDABLE_IR_VERSION)
     if freeze_inputs:
@@ -57,8 +62,7 @@ def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFA
 def save(
     model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (), force: bool = False
 ) -> None:
-    """Write a model: to a temporary place in the same directory first, then renamed, so that a failure leaves
-    nothing.
+    """Write a model, in a temporary place beside `path` first and then renamed: a failure leaves nothing.
 
     Weights of more than INLINE_BYTES in all, or that already lie in a file, go to `<name>.data` beside the
     model. The files in `sources` (what the model was made from), and data files it still reads, are
@@ -71,9 +75,8 @@ def save(
     _require_writable(target, data, _read_files(model) | {Path(source) for source in sources}, force)
     try:
         with staged(model, parent=target.parent, name=target.name) as written:
-            for file in sorted(
-                written.iterdir(), key=lambda file: file.name == target.name
-            ):  # the model last
+            model_last = sorted(written.iterdir(), key=lambda file: file.name == target.name)
+            for file in model_last:
                 os.replace(file, target.with_name(file.name))
     except OSError as error:
         raise GraphcError(
@@ -140,14 +143,26 @@ def _resolve_external(model: ir.Model, directory: Path) -> None:
     for graph in (*model.graphs(), *(function.graph for function in model.functions.values())):
         ir.external_data.set_base_dir(graph, directory)
         for node in graph:
-            for attribute in node.attributes.values():
-                if attribute.type == ir.AttributeType.TENSOR and isinstance(
-                    attribute.value, ir.ExternalTensor
-                ):
-                    read = ir.tensor(
-                        attribute.value.numpy(), dtype=attribute.value.dtype, name=attribute.value.name
+            for name, attribute in node.attributes.items():
+                tensor = attribute.value
+                if isinstance(tensor, ir.ExternalTensor):
+                    node.attributes[name] = ir.AttrTensor(
+                        name, ir.tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
                     )
-                    node.attributes[attribute.name] = ir.AttrTensor(attribute.name, read)
+
+
+def _check_wiring(model: ir.Model) -> None:
+    """Every value that a node takes, or that a graph gives, comes from somewhere."""
+    for graph in (*model.graphs(), *(function.graph for function in model.functions.values())):
+        taken = [(f"node '{node.name}' takes", value) for node in graph for value in node.inputs]
+        for what, value in [*taken, *(("the graph gives", value) for value in graph.outputs)]:
+            if value is None or value.producer() or value.is_graph_input() or value.is_initializer():
+                continue
+            raise GraphcError(
+                f"{what} '{value.name}', which nothing produces",
+                code="graph/dangling-input",
+                hint="the model was cut or renamed badly: export it again",
+            )
 
 
 def _check_expansion(model: ir.Model, limits: Limits) -> None:

@@ -20,6 +20,7 @@ from types import ModuleType
 from graphc.errors import GraphcError, suggest
 
 PASSES, LAYERS, LINTS, PIPELINES = "graphc.passes", "graphc.layers", "graphc.lints", "graphc.pipelines"
+KINDS = {PASSES: "pass", LAYERS: "layer", LINTS: "lint"}  # what one entry of a group is called
 
 
 class PluginWarning(UserWarning):
@@ -83,7 +84,7 @@ def find(group: str, name: str) -> Entry:
     """The entry of that name; raises GraphcError with the nearest known name."""
     known = entries(group)
     if name not in known:
-        kind = group.rpartition(".")[2].removesuffix("s")
+        kind = KINDS[group]
         raise GraphcError(f"unknown {kind} '{name}'", code=f"spec/unknown-{kind}", hint=suggest(name, known))
     return known[name]
 

@@ -203,8 +203,9 @@ class RewritePass(ir.passes.InPlacePass):
         """Apply the rewrite everywhere. Raises GraphcError if it never comes to an end."""
         self.fired, self.refused = [], []
         for graph, opset in splice.graphs(model):
-            limit = 10 * len(graph) + 100
+            limit, refused = len(self.fired) + 10 * len(graph) + 100, len(self.refused)
             while self._sweep(graph, opset):
+                del self.refused[refused:]  # the last sweep over each graph tells what is left, and why
                 if len(self.fired) > limit:
                     raise GraphcError(
                         f"'{self.rewrite.name}' does not come to an end: it fired {len(self.fired)} times",
@@ -215,8 +216,8 @@ class RewritePass(ir.passes.InPlacePass):
 
     def _sweep(self, graph: splice.GraphLike, opset: int) -> bool:
         """One walk over the graph, in order; True if anything fired."""
-        fired, self.refused = len(self.fired), []
-        names = splice.Names(graph)
+        fired = len(self.fired)
+        taken = splice.Taken(graph)
         for node in graph:
             if node.op_type not in self.rewrite.roots or node.domain:
                 continue
@@ -226,7 +227,7 @@ class RewritePass(ir.passes.InPlacePass):
                 self.refused.append(Site(node.name or "", refusal.reason))
                 continue
             self.fired.append(Site(node.name or ""))
-            splice.apply(graph, proposal, self.rewrite.name, names)
+            splice.apply(graph, proposal, self.rewrite.name, taken)
         return len(self.fired) > fired
 
 

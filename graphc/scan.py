@@ -16,6 +16,8 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import onnx
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
 from graphc.errors import GraphcError
 from graphc.external import check_external, data_type, stored_bytes
@@ -27,12 +29,12 @@ TYPED_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double
 
 
 def scan(model: onnx.ModelProto, directory: Path, limits: Limits) -> None:
-    """Raises GraphcError for a model that is too large once expanded, or whose tensors are not what they
-    declare.
+    """Refuse a model that is too large once expanded, or whose tensors are not what they declare.
 
-    Codes: security/expansion-bomb, security/tensor-larger-than-file, spec/limit-exceeded, and those of
-    `external.check_external`.
+    Raises GraphcError: run/not-a-model, security/expansion-bomb, security/tensor-larger-than-file,
+    spec/limit-exceeded, and what `external.check_external` raises.
     """
+    _check_texts(model)
     bodies = {
         (_domain(f.domain), f.name, f.overload): _Body().read(f.node).attributes(f.attribute_proto)
         for f in model.functions
@@ -47,6 +49,20 @@ def scan(model: onnx.ModelProto, directory: Path, limits: Limits) -> None:
                 check_external(tensor, directory)
             else:
                 _check_inline(tensor)
+
+
+def _check_texts(message: Message) -> None:
+    """Every name is text. Protobuf hands over one that is not UTF-8 as bytes, which nothing later expects."""
+    for descriptor, value in message.ListFields():
+        if descriptor.type == FieldDescriptor.TYPE_MESSAGE:
+            for part in [value] if isinstance(value, Message) else value:
+                _check_texts(part)
+        elif descriptor.type == FieldDescriptor.TYPE_STRING:
+            for text in [value] if isinstance(value, (str, bytes)) else value:
+                if isinstance(text, bytes):
+                    raise GraphcError(
+                        f"{descriptor.full_name} is not UTF-8: {text[:40]!r}", code="run/not-a-model"
+                    )
 
 
 @dataclass
@@ -69,6 +85,8 @@ class _Body:
 
     def attributes(self, attributes: Iterable[onnx.AttributeProto]) -> _Body:
         for attribute in attributes:
+            if attribute.type == onnx.AttributeProto.UNDEFINED:
+                raise GraphcError(f"attribute '{attribute.name}' has no type", code="run/not-a-model")
             self.tensors += [attribute.t] if attribute.HasField("t") else []
             self.tensors += attribute.tensors
             self.tensors += _parts(attribute.sparse_tensors)

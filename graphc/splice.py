@@ -6,7 +6,8 @@ overwritten; what a subgraph captures stays alive; node names survive on what re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,27 +73,35 @@ class Proposal:
 
 
 class Names:
-    """The names a graph already uses, so that new ones are fresh."""
+    """Names in use, so that new ones are fresh."""
 
-    def __init__(self, graph: GraphLike) -> None:
-        values = [*graph.inputs, *(graph.initializers.values() if isinstance(graph, ir.Graph) else ())]
-        self._used = {value.name for value in values}
-        for node in graph.all_nodes():
-            self._used.add(node.name)
-            self._used.update(value.name for value in node.outputs)
+    def __init__(self, used: Iterable[str | None]) -> None:
+        self._used = Counter(used)
 
     def fresh(self, wanted: str) -> str:
         """`wanted`, or `wanted_2`, `wanted_3`, ... when it is taken."""
         name, count = wanted, 1
-        while name in self._used:
+        while self._used[name] > 0:
             count += 1
             name = f"{wanted}_{count}"
-        self._used.add(name)
+        self._used[name] += 1
         return name
 
     def release(self, name: str | None) -> None:
-        """The name's owner is gone."""
-        self._used.discard(name)
+        """One owner of the name is gone."""
+        self._used[name] -= 1
+
+
+class Taken:
+    """The names that a graph and its subgraphs use, of nodes and of values."""
+
+    def __init__(self, graph: GraphLike) -> None:
+        nodes = list(graph.all_nodes())
+        scopes = [graph, *graph.subgraphs()]
+        values = [value.name for scope in scopes for value in scope.inputs]
+        values += [name for scope in scopes if isinstance(scope, ir.Graph) for name in scope.initializers]
+        values += [value.name for node in nodes for value in node.outputs]
+        self.nodes, self.values = Names(node.name for node in nodes), Names(values)
 
 
 def graphs(model: ir.Model) -> Iterator[tuple[GraphLike, int]]:
@@ -119,11 +128,11 @@ def check(proposal: Proposal) -> None:
             raise Refusal(f"'{new.name}' cannot take the name of the graph's output '{old.name}'")
 
 
-def apply(graph: GraphLike, proposal: Proposal, name: str, names: Names) -> None:
+def apply(graph: GraphLike, proposal: Proposal, name: str, taken: Taken) -> None:
     """Splice a checked proposal into `graph`."""
     dying, born = proposal.dying, proposal.born
-    _name_nodes(proposal, name, names)
-    _add_initializers(graph, proposal, names)
+    _name_nodes(proposal, name, taken)
+    _add_initializers(graph, proposal, taken.values)
     graph.insert_before(proposal.root, born)
     for old, new in proposal.replaced.items():
         _replace(graph, old, new)
@@ -149,7 +158,7 @@ def _replace(graph: GraphLike, old: ir.Value, new: ir.Value) -> None:
         new.name = old_name
 
 
-def _name_nodes(proposal: Proposal, name: str, names: Names) -> None:
+def _name_nodes(proposal: Proposal, name: str, taken: Taken) -> None:
     """The successor of a dying node (same operator, or the new result of the root) takes its name."""
     root = proposal.root
     results = {value.producer() for value in proposal.replaced.values()}
@@ -160,16 +169,18 @@ def _name_nodes(proposal: Proposal, name: str, names: Names) -> None:
         heir = next((dead for dead in heirs if dead.op_type == node.op_type), None)
         if heir is not None:
             heirs.remove(heir)
-            names.release(heir.name)
+            taken.nodes.release(heir.name)
         inherited = heir.name if heir is not None else root.name if node in results else None
         if inherited is root.name:
-            names.release(root.name)
-        node.name = names.fresh(inherited or f"{root.name or name}/{node.op_type.lower()}")
+            taken.nodes.release(root.name)
+        node.name = taken.nodes.fresh(inherited or f"{root.name or name}/{node.op_type.lower()}")
         node.doc_string = (heir or root).doc_string
         node.metadata_props[TAG] = tag
         for index, value in enumerate(node.outputs):
             if value not in proposal.replaced.values():
-                value.name = names.fresh(node.name if len(node.outputs) == 1 else f"{node.name}.{index}")
+                value.name = taken.values.fresh(
+                    node.name if len(node.outputs) == 1 else f"{node.name}.{index}"
+                )
 
 
 def _add_initializers(graph: GraphLike, proposal: Proposal, names: Names) -> None:

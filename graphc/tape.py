@@ -16,7 +16,7 @@ import onnx
 import onnx_ir as ir
 
 from graphc.inference import InferenceError, infer_node
-from graphc.view import Refusal
+from graphc.view import Refusal, constant_tensor
 
 
 class Tape:
@@ -41,21 +41,24 @@ class Tape:
             raise Refusal(f"opset {self.opset} has no {op_type}")
         given = {name: value for name, value in attributes.items() if value is not None}
         node = ir.Node("", op_type, inputs, ir.convenience.convert_attributes(given), num_outputs=outputs)
+        self.nodes.append(node)
         try:
             found = infer_node(node, self.opset)
         except InferenceError as error:
             raise Refusal(f"{op_type} would not be valid here: {error}") from error
         for value, operand in zip(node.outputs, found, strict=True):
             value.type, value.shape = operand.type, operand.shape
-        self.nodes.append(node)
         return node.outputs[0] if outputs == 1 else tuple(node.outputs)
 
     def constant(self, content: Any, *, like: ir.Value | None = None, name: str = "const") -> ir.Value:
-        """An initializer; in the type of `like` when given, else integers are INT64 and the rest as numpy has it."""
+        """An initializer; in the type of `like` when given, else integers are INT64 and the rest as numpy has it.
+
+        Raises Refusal when the type of `like` is not known.
+        """
         array = np.asarray(content)
-        if like is not None and like.dtype is not None:
+        if like is not None:
             with np.errstate(over="ignore"):  # a rewrite that must not overflow says so with `require`
-                array = array.astype(like.dtype.numpy())
+                array = array.astype(_dtype(like).numpy())
         elif array.dtype.kind in "iu":
             array = array.astype(np.int64)
         tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=name)
@@ -72,3 +75,12 @@ class Tape:
                 node.replace_input_with(index, None)
         self.nodes.clear()
         self.initializers.clear()
+
+
+def _dtype(value: ir.Value) -> ir.DataType:
+    """The element type of a value; inside a function, where values have no types, that of its content."""
+    tensor = constant_tensor(value)
+    dtype = value.dtype or (tensor.dtype if tensor is not None else None)
+    if dtype is None:
+        raise Refusal(f"the type of '{value.name}' is not known")
+    return dtype

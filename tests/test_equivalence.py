@@ -83,7 +83,7 @@ def replace(value: ir.Value, array: np.ndarray) -> None:
     value.const_value = ir.tensor(np.ascontiguousarray(array), name=value.name)
 
 
-# Instance normalisation undoes the scale of the channel before it; in a net that amplifies rounding, less shows.
+# Instance normalisation undoes the scale of a channel before it; where rounding is amplified, less shows.
 DETECTS = sorted(NETS.keys() - {"gated", "instance_normed"})
 
 

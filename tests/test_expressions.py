@@ -126,6 +126,7 @@ REFUSED = {
     "floor(inf)": "spec/bad-expression",
     "round(5, -1000000000)": "spec/bad-expression",
     "range(4097)": "spec/bad-expression",
+    "[range(4096), 1]": "spec/bad-expression",
     "range(10**15)": "spec/bad-expression",
     "range(inf)": "spec/bad-expression",
     "range(0, 1, 0)": "spec/bad-expression",
@@ -185,6 +186,14 @@ def test_a_function_of_the_caller_may_refuse_in_its_own_words() -> None:
     with pytest.raises(GraphcError) as caught:
         evaluate("dim(x)", NAMES, {"dim": dim})
     assert caught.value.code == "spec/bad-expression"
+
+
+def test_lists_of_lists_stay_small_however_often_they_are_doubled() -> None:
+    for text in ("[a, a]", "[a]"):
+        names: dict[str, object] = {"a": []}
+        with pytest.raises(GraphcError, match="4096 items or 24 levels"):
+            for _ in range(100):
+                names["a"] = evaluate(text, names)
 
 
 def test_names_in_lists_values_and_not_functions() -> None:

@@ -37,7 +37,7 @@ def windows(draw: st.DrawFn) -> dict[str, Any]:
     return window
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     window=windows(),
     groups=st.integers(1, 2),
@@ -75,7 +75,7 @@ def test_conv_is_its_definition(
     assert built.outputs[""].shape == expected.shape
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     window=windows(),
     groups=st.integers(1, 2),
@@ -115,7 +115,7 @@ def test_conv_transpose_is_its_definition(
     assert built.outputs[""].shape == expected.shape
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     window=windows(),
     kind=st.sampled_from(["max", "avg"]),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from layer_oracle import build, sample
 
 from graphc.errors import GraphcError
@@ -42,6 +45,8 @@ REFUSED: list[tuple[Any, tuple[np.ndarray, ...], str, str]] = [
     ("instance_norm", (VECTORS,), SHAPE, "N, C, spatial"),
     ({"group_norm": 3}, (X,), GROUPS, "3 does not divide the 4 channels"),
     ({"layer_norm": 4}, (X,), SHAPE, r"no axis 4 in \(2, 4, 5, 6\)"),
+    ("lrn", (SEQUENCE,), SHAPE, "N, C, H, W"),
+    ("sigmoid", (np.ones((2, 3), np.int64),), SHAPE, r"Sigmoid does not accept .*tensor\(int64\)"),
     ({"lrn": 4}, (X,), BAD, "odd"),
     ("prelu", (X[0, 0, 0],), SHAPE, "N, C"),
     ({"softmax": 4}, (X,), SHAPE, "no axis 4"),
@@ -73,10 +78,12 @@ REFUSED: list[tuple[Any, tuple[np.ndarray, ...], str, str]] = [
     ("add", (X, VECTORS, X[:, :2]), SHAPE, "broadcast"),
     ("sub", (X, X[..., :2]), SHAPE, r"\(2, 4, 5, 6\) and \(2, 4, 5, 2\) do not broadcast"),
     ({"scale": [1, 2, 3]}, (X,), SHAPE, "3 numbers for axis 1"),
+    ({"scale": 0.5}, (np.ones((2, 3), np.int64),), "spec/bad-type", "0.5 is no number of type INT64"),
     ("matmul", (X, X), SHAPE, "6 columns meet 5 rows"),
     ("matmul", (X, X[0, 0, 0]), SHAPE, "two matrices"),
     ({"reduce_mean": 4}, (X,), SHAPE, "no axis 4"),
     ({"reshape": [-1, -1]}, (X,), BAD, "at most one -1"),
+    ({"reshape": [7, 5]}, (X,), SHAPE, r"does not have the elements of \[7, 5\]"),
     ({"reshape": [7, -1]}, (X,), SHAPE, "Reshape"),
     ({"transpose": [0, 1]}, (X,), SHAPE, "order the axes 0..3"),
     ("concat", (X, X[..., :2]), SHAPE, "other sizes differ"),
@@ -118,6 +125,52 @@ def test_refusal_says_what_was_expected(
 def test_what_an_older_opset_lacks_is_refused(layer: Any, opset: int) -> None:
     with pytest.raises(GraphcError, match=f"from opset {opset + 1}"):
         build(layer, X, opset=opset)
+
+
+VALUES: list[Any] = [
+    -3,
+    -1,
+    0,
+    1,
+    2,
+    3,
+    4,
+    7,
+    0.5,
+    -1.0,
+    True,
+    None,
+    "same",
+    "linear",
+    "mean",
+    "learned",
+    "relu",
+]
+VALUES += [[], [0], [-1], [2, 2], [1, 2, 3], [1, 1, 1, 1], [0.5, 2], {"constant": 1.0}]
+INPUTS = [
+    X,
+    X[..., :5],
+    X[0],
+    X[0, 0],
+    X[0, 0, 0],
+    X[:, :, None],
+    np.float32([[0.5]])[0],
+    np.array([[1, 2], [0, 1]]),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data(), cls=st.sampled_from(list(layers().values())), opset=st.sampled_from([13, 17, 21]))
+def test_any_arguments_give_a_valid_model_or_an_error_for_the_user(
+    data: st.DataObject, cls: type[Layer], opset: int
+) -> None:
+    required = {name: st.sampled_from(VALUES) for name, f in cls.model_fields.items() if f.is_required()}
+    optional = {name: st.sampled_from(VALUES) for name, f in cls.model_fields.items() if not f.is_required()}
+    arguments = data.draw(st.fixed_dictionaries(required, optional=optional))
+    least, most = cls.arity()
+    inputs = data.draw(st.lists(st.sampled_from(INPUTS), min_size=least, max_size=most or least + 1))
+    with suppress(GraphcError):
+        build({cls.layer_name(): arguments}, *inputs, opset=opset)
 
 
 @pytest.mark.parametrize("cls", layers().values(), ids=lambda cls: cls.layer_name())

@@ -20,7 +20,7 @@ from graphc.cli.options import (
     limits,
     pairs,
 )
-from graphc.cli.outcome import guarded, show, show_json
+from graphc.cli.outcome import guarded, show
 from graphc.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ Pipeline = Annotated[
 NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not compare with the unoptimised model.")]
 Dump = Annotated[
     Path | None,
-    typer.Option("--dump-after-each", metavar="DIR", help="Write the model after each pass.", show_default=False),
+    typer.Option(
+        "--dump-after-each", metavar="DIR", help="Write the model after each pass.", show_default=False
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the file that the model is read from.")]
 
@@ -81,6 +83,7 @@ def build(
       graphc build model.onnx -p "inference,common-subexpression-elimination"
     """
     from graphc.building import compile
+    from graphc.report import build as report
 
     out = output or default_output(source)
     given, bounds = pairs(params, "--set"), limits(limit)
@@ -102,11 +105,11 @@ def build(
         )
         say(f"writing {out}")
         written = _write(made, source, out, force)
-    _print(written, format)
+    show(report.page(written), format)
 
 
 def default_output(source: str) -> Path:
-    """`specs/can.yaml@can24` -> `can-can24.onnx`, in the current directory; a model is never its own output."""
+    """`specs/can.yaml@can24` -> `can-can24.onnx` in the current directory; a model is not its own output."""
     if is_model(source):
         return Path(f"{Path(source).stem}-optimised.onnx")
     from graphc.spec.project import split_variant
@@ -116,7 +119,7 @@ def default_output(source: str) -> Path:
 
 
 class _Dumps:
-    """Writes the model after each pass, numbered in the order of the pipeline, if there is a directory for it."""
+    """Writes the model after each pass, numbered in their order, if there is a directory for it."""
 
     def __init__(self, directory: Path | None) -> None:
         self.directory, self.count = directory, 0
@@ -142,12 +145,3 @@ def _write(made: Compilation, source: str, out: Path, force: bool) -> Written:
     steps = made.record.steps
     dims = {name: found["opt"] for name, found in declared_dims(made.original).items()}
     return Written(source, made, files, steps[0].before, steps[-1].after, dims)
-
-
-def _print(written: Written, format: str) -> None:
-    from graphc.report.build import as_json, as_text
-
-    if format == "json":
-        show_json(as_json(written))
-    else:
-        show(as_text(written))

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 Format = Annotated[Literal["text", "json"], typer.Option("--format", help="For people, or for programs.")]
 Provider = Annotated[Literal["cpu", "cuda"], typer.Option("--provider", help="Where ONNX Runtime runs it.")]
 Source = Annotated[
-    str, typer.Argument(metavar="SPEC|MODEL", help="net.yaml, net.yaml@variant or net.onnx.", show_default=False)
+    str,
+    typer.Argument(metavar="SPEC|MODEL", help="net.yaml, net.yaml@variant or net.onnx.", show_default=False),
 ]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="K=V", help="A parameter of the spec; V is YAML. Repeatable.", show_default=False),
+    typer.Option(
+        "--set", metavar="K=V", help="A parameter of the spec; V is YAML. Repeatable.", show_default=False
+    ),
 ]
 Target = Annotated[
     str | None, typer.Option("--target", help="One of the spec's targets.", show_default=False)
@@ -43,7 +46,7 @@ LimitPairs = Annotated[
 
 
 def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:
-    """`["a=1", "b=x=y"]` as a dict; raises GraphcError (run/usage) for one without a name or an equals sign."""
+    """`["a=1", "b=x=y"]` as a dict. Raises GraphcError (run/usage) for anything else."""
     found = {}
     for text in given or ():
         name, equals, value = text.partition("=")
@@ -93,7 +96,10 @@ def is_model(source: str) -> bool:
 
 
 def open_model(
-    source: str, params: Sequence[str] | None = None, target: str | None = None, limit: Sequence[str] | None = None
+    source: str,
+    params: Sequence[str] | None = None,
+    target: str | None = None,
+    limit: Sequence[str] | None = None,
 ) -> ir.Model:
     """A model as it stands in its file, or as its spec says, before any pass."""
     given, bounds = pairs(params, "--set"), limits(limit)

@@ -1,24 +1,30 @@
 """How a verb ends: results on stdout, everything else on stderr, and an exit code.
 
-0 is success; 1 a finding: a broken spec, a failed check; 2 wrong usage or a missing file; 3 a mistake of graphc.
+0 is success; 1 a finding (a broken spec, a failed check); 2 wrong usage or a missing file; 3 a bug.
 """
 
 from __future__ import annotations
 
 import functools
 import io
-import json
 import os
+import re
+import shutil
 import sys
+import textwrap
 import traceback
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, NoReturn, ParamSpec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import typer
 
 from graphc.errors import GraphcError, clean
+
+if TYPE_CHECKING:
+    from graphc.report.page import Page
 
 FINDINGS, INTERNAL, INTERRUPTED, BROKEN_PIPE = 1, 3, 130, 141  # the last two as shells count signals
 
@@ -28,7 +34,7 @@ P = ParamSpec("P")
 
 
 def guarded(verb: Callable[P, None]) -> Callable[P, None]:
-    """The verb with every exception turned into a message and an exit code; tracebacks are for `--debug` only."""
+    """The verb with every exception turned into a message and an exit code; `--debug` adds the traceback."""
 
     @functools.wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -52,19 +58,44 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def show(text: str) -> None:
-    """Print a result."""
-    print(text)
+def show(page: Page, format: str = "text") -> None:
+    """Print a result. A terminal gets long lines wrapped at its width, everything else as they are."""
+    if format == "text" and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        print("\n".join(wrapped(line, width) for line in page.text.splitlines()))
+    else:
+        print(page.printed(format))
 
 
-def show_json(value: Any) -> None:
-    """Print a result as JSON."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+def write(path: Path, text: str, *, overwrite: bool = True) -> None:
+    """Write a text file. Raises GraphcError: run/usage if it exists and must not, run/write-failed."""
+    try:
+        with path.open("w" if overwrite else "x", encoding="utf-8") as file:
+            file.write(f"{text.rstrip()}\n")
+    except FileExistsError:
+        raise GraphcError(f"'{path}' exists", code="run/usage", hint="choose another name") from None
+    except OSError as error:
+        raise GraphcError(f"cannot write '{path}': {error.strerror}", code="run/write-failed") from None
 
 
 def tell(text: str) -> None:
     """Say something that is not the result."""
     print(text, file=sys.stderr)
+
+
+def wrapped(line: str, width: int) -> str:
+    """A line broken between words and continued below its last column that begins in the left half."""
+    if len(line) <= width:
+        return line
+    starts = [found.end() for found in re.finditer(r"^\s+|\S {2,}(?=\S)", line)]
+    indent = max((start for start in starts if start <= width // 2), default=0)
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _stop(message: str, code: int) -> NoReturn:
@@ -82,7 +113,7 @@ def _apology(error: Exception) -> str:
 
 
 def _abandon_stdout() -> NoReturn:
-    """Whoever read stdout has left: point it nowhere, so that the interpreter's own last flush is quiet, too."""
+    """Whoever read stdout has left: point it nowhere, so that the interpreter's last flush is quiet, too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(BROKEN_PIPE) from None
 

@@ -1,4 +1,7 @@
-"""Operators that treat each element alone: one table of what an output element costs."""
+"""Operators that treat each element alone: one table of what an output element costs.
+
+A clip to an interval counts as one comparison, as a ReLU does.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,8 @@ PER_ELEMENT = {
     "Elu": _CMP + _FUNCTION + _ADD + _MUL,  # α·(exp(x) − 1) below 0
     "Selu": _CMP + _FUNCTION + _ADD + 2 * _MUL,
     "Celu": _CMP + _FUNCTION + _ADD + _MUL + _DIV,  # α·(exp(x/α) − 1) below 0
-    "HardSigmoid": Cost(mac=1) + 2 * _CMP,  # α·x + β, clipped to [0, 1]
-    "HardSwish": Cost(mac=1) + 2 * _CMP + _MUL,
+    "HardSigmoid": Cost(mac=1) + _CMP,  # α·x + β, clipped to [0, 1]
+    "HardSwish": Cost(mac=1) + _CMP + _MUL,
     "Mish": 3 * _FUNCTION + _ADD + _MUL,  # x·tanh(softplus(x))
     "Swish": _FUNCTION + _ADD + _DIV + 2 * _MUL,  # x·sigmoid(α·x)
 }

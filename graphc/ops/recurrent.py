@@ -56,7 +56,8 @@ def recurrent(view: View) -> Cost:
 def _activations(view: View, cell: Cell, directions: int) -> Cost:
     """All activations of one step and element, over the directions."""
     uses = [times for _, times in cell.activations] * directions
-    names = view.attr("activations") or [name for name, _ in cell.activations] * directions
-    if not set(names) <= PER_ELEMENT.keys():
-        raise Refusal(f"one of the activations {', '.join(names)} is not known")
+    stated = view.attr("activations") or [name for name, _ in cell.activations] * directions
+    names = stated[: len(uses)]  # the schema's default for an RNN is one for each of two directions
+    if len(names) < len(uses) or not set(names) <= PER_ELEMENT.keys():
+        raise Refusal(f"the cost of the activations {', '.join(stated)} is not known")
     return sum((PER_ELEMENT[name] * times for name, times in zip(names, uses, strict=True)), ZERO)

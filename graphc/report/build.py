@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import clean
+from graphc.report.page import Page, paragraphs
 from graphc.report.quantity import change, duration, plural, quantity
 from graphc.report.table import table
 
@@ -24,7 +25,7 @@ NAMES = 3  # as many nodes are named where one reason stopped several
 
 @dataclass(frozen=True)
 class Written:
-    """A build and where it went: `files` are what was written (none: nothing was), `dims` the sizes that costs are for."""
+    """A build and the files it went to; `dims` are the sizes that costs are counted at."""
 
     source: str
     compilation: Compilation
@@ -34,30 +35,26 @@ class Written:
     dims: dict[str, int]
 
 
-def as_json(build: Written) -> dict[str, Any]:
-    """Exact numbers with their units in the names; nothing is rounded."""
-    report = build.compilation.report
-    return {
+def page(build: Written) -> Page:
+    """The summary that `graphc build` prints."""
+    steps, report = build.compilation.record.steps, build.compilation.report
+    text = paragraphs(
+        _title(build),
+        _totals(build.before, build.after, build.dims),
+        _passes(steps),
+        refusals(steps),
+        _check(report),
+    )
+    value = {
         "source": build.source,
         "files": [{"path": str(file), "bytes": file.stat().st_size} for file in build.files],
         "dims": build.dims,
         "before": summary_json(build.before),
         "after": summary_json(build.after),
-        "passes": [_step_json(step) for step in build.compilation.record.steps],
+        "passes": [_step_json(step) for step in steps],
         "check": None if report is None else report.as_json(),
     }
-
-
-def as_text(build: Written) -> str:
-    """The summary that `graphc build` prints."""
-    parts = [
-        _title(build),
-        _totals(build.before, build.after, build.dims),
-        _passes(build.compilation.record.steps),
-        refusals(build.compilation.record.steps),
-        _check(build.compilation.report),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    return Page(text, value)
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:

@@ -142,9 +142,7 @@ def _open(source: str | bytes, provider: Provider, settings: Any, options: Mappi
         opened = onnxruntime.InferenceSession(source, settings, providers=wanted)
     except _failures() as error:
         raise _failed("ONNX Runtime does not accept the model", error) from None
-    if (
-        PROVIDERS[provider] not in opened.get_providers()
-    ):  # its libraries are there, but the driver or cuDNN is not
+    if PROVIDERS[provider] not in opened.get_providers():  # the driver or cuDNN is missing
         raise GraphcError(
             f"provider '{provider}' is installed but could not be started",
             code="run/provider-missing",

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 
 def call_block(x: Expander, item: Item, body: Body) -> Outputs:
-    """Expand a block's body, which sees its inputs, its parameters and the spec's parameters, and nothing
-    else.
-    """
+    """Expand a block's body, which sees its inputs, its parameters and the spec's parameters only."""
     module, name = body.module, item.what
     block = module.spec.blocks[name]
     given = _block_arguments(x, item, body, block)
@@ -76,8 +74,7 @@ def _block_arguments(x: Expander, item: Item, body: Body, block: Block) -> dict[
 
 
 def call_import(x: Expander, item: Item, body: Body) -> Outputs:
-    """Expand an imported spec on the given inputs. Its weights are named after the import, so all calls share
-    them.
+    """Expand an imported spec on the given inputs; its weights are named after it, so that calls share them.
 
     Dimensions of the imported spec that its inputs name take the sizes that the inputs have here.
     """
@@ -145,7 +142,7 @@ def _bound_dims(x: Expander, item: Item, module: Module, inputs: Mapping[str, Ou
 
     Raises GraphcError (spec/shape-mismatch) if an input does not fit its declared type.
     """
-    types = {name: TensorType.parse(text) for name, text in module.spec.inputs.items()}
+    types = {name: _type(module, name) for name in module.spec.inputs}
     columns: dict[str, tuple[int, ...]] = {}
     for name, type_ in types.items():
         sizes = _sizes(x, item, module, name, type_, inputs[name])
@@ -162,6 +159,13 @@ def _bound_dims(x: Expander, item: Item, module: Module, inputs: Mapping[str, Ou
             if type_.sizes({**module.variables, **bound, **at}) != shape:
                 _refuse(x, item, module, name, inputs[name])
     return bound
+
+
+def _type(module: Module, name: str) -> TensorType:
+    try:
+        return TensorType.parse(module.spec.inputs[name])
+    except GraphcError as error:
+        raise placed(error, module.place("inputs", name)) from None
 
 
 def _sizes(

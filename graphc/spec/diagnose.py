@@ -70,8 +70,7 @@ def check(
     owner: str = "",
     unknown: str = "spec/unknown-key",
 ) -> tuple[Model | None, list[Finding]]:
-    """`value` as a `model`, or None and what is wrong. Nothing is coerced: "3" is no integer, and 1 is not
-    true.
+    """`value` as a `model`, or None and what is wrong. Nothing is coerced: "3" is no integer, 1 is not true.
 
     `place` is the tree that `value` was read from, `owner` the layer or block whose arguments these are,
     `unknown` the code of a key that the model does not have.
@@ -99,7 +98,7 @@ def validated(
 
 
 def _grouped(value: object, errors: Sequence[ErrorDetails]) -> Iterator[tuple[Path, list[ErrorDetails]]]:
-    """Findings by the place they are about; those of a union's other branches that got less far are dropped."""
+    """Findings by place; those of a union's branches that got less far than another are dropped."""
     groups: dict[Path, list[ErrorDetails]] = {}
     for error in errors:
         path = _steps(value, error["loc"])
@@ -111,14 +110,12 @@ def _grouped(value: object, errors: Sequence[ErrorDetails]) -> Iterator[tuple[Pa
 
 
 def _steps(value: object, loc: Path) -> Path:
-    """The part of pydantic's path that exists in the value: names of union branches and absent keys drop out."""
+    """The part of pydantic's path that exists in the value: no names of union branches, no absent keys."""
     steps: list[str | int] = []
     for step in loc:
-        if isinstance(value, dict) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
+        try:
+            value = value[step]  # type: ignore[index]  # whether it can be is the question
+        except (TypeError, LookupError):
             continue
         steps.append(step)
     return tuple(steps)

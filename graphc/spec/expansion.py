@@ -48,9 +48,7 @@ STOP_GRADIENT, LINT = "graphc.stop_gradient", "graphc.lint"  # keys of nodes' me
 
 @dataclass(frozen=True)
 class Body:
-    """Where items stand: in which module, what they see, and whether they are losses, which may have a
-    weight.
-    """
+    """Where items stand: in which module, what they see, and whether they are losses, which have weights."""
 
     module: Module
     frame: Frame
@@ -80,7 +78,7 @@ class Expander:
     # ---------------------------------------------------------------- bodies
 
     def body(self, items: Tree | None, body: Body, until: str | None = None) -> Outputs | None:
-        """Expand a list of items; returns what the last one gives. `until` is the id of the last item wanted."""
+        """Expand a list of items, up to the one with the id `until`; returns what the last one gives."""
         for tree in items.items if isinstance(items, SequenceTree) else ():
             self.item(tree, body)
             if until is not None and id_of(tree) == until and body.frame.find(until):
@@ -124,10 +122,15 @@ class Expander:
     # ---------------------------------------------------------------- bounds and reports
 
     def count(self) -> None:
-        """Count one step of the expansion. Raises GraphcError (spec/limit-exceeded) when there are too many."""
+        """Count one step of the expansion. Raises GraphcError (spec/limit-exceeded) if there are too many."""
         self._items += 1
-        if self._items > ITEMS_PER_NODE * self.limits.graph_nodes:
-            raise GraphcError(f"the spec expands to more than {self._items - 1} items", code=LIMIT)
+        self.check_items(self._items)
+
+    def check_items(self, items: int) -> None:
+        """Raises GraphcError (spec/limit-exceeded) if the spec may not expand to so many items."""
+        most = ITEMS_PER_NODE * self.limits.graph_nodes
+        if items > most:
+            raise GraphcError(f"the spec expands to more than {most} items", code=LIMIT)
 
     @contextmanager
     def entered(self, where: Where, step: str | None = None) -> Iterator[None]:
@@ -172,7 +175,7 @@ class Expander:
         shared: str | None = None,
         frozen: bool = False,
     ) -> AbstractContextManager[None]:
-        """The Emitter's scope for an item: its step in the path, its place, and what its keys say of weights."""
+        """The Emitter's scope for an item: its step in the path, its place, what its keys say of weights."""
         if item.keys.shared:
             shared = "/".join(filter(None, (body.module.path, item.keys.shared)))
         return self.g.scope(
@@ -184,7 +187,7 @@ class Expander:
 
     @contextmanager
     def emitting(self, item: Item, values: Sequence[ir.Value]) -> Iterator[None]:
-        """While nodes are emitted: remembers where they come from, and says of a failure where its inputs do."""
+        """While nodes are emitted: remember where they come from, and on failure say where inputs do."""
         start = len(self.g.nodes)
         try:
             yield
@@ -288,9 +291,7 @@ class Expander:
             return Outputs.of(made.emit(self.g, *values))
 
     def _annotated(self, item: Item, body: Body, outputs: Outputs, start: int) -> Outputs:
-        """Mark the item's nodes with what its keys say of them; a value it only passes on gets a node to
-        mark.
-        """
+        """Mark the item's nodes with what its keys say; a value it only passes on gets a node to mark."""
         made = {output for node in self.g.nodes[start:] for output in node.outputs}
         if not made.issuperset(outputs.values):
             with self.scope(item, body):
@@ -315,8 +316,9 @@ class Expander:
         return self.g.size(value.single("x"), axis)
 
     def inputs(self, item: Item, body: Body, least: int, most: int | None, takes: str = "") -> list[Input]:
-        """What `from` names, or else the previous output. Raises GraphcError: spec/unknown-name, spec/wrong-
-        arity.
+        """What `from` names, or else the previous output.
+
+        Raises GraphcError: spec/unknown-name, spec/wrong-arity.
         """
         source = item.section("from")
         if source is not None:
@@ -362,9 +364,7 @@ class Expander:
         return Literal(self.value(tree, body))
 
     def one(self, given: Input, item: Item) -> Outputs:
-        """An input that must be a single value, or POISON. Raises GraphcError: spec/wrong-arity, spec/bad-
-        type.
-        """
+        """An input that must be one value, or POISON. Raises GraphcError: spec/wrong-arity, spec/bad-type."""
         if isinstance(given, Outputs):
             if not given.poisoned:
                 given.single(self._spelled(item))

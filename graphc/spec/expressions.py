@@ -22,10 +22,10 @@ Value: TypeAlias = "bool | int | float | str | list[Value] | None"
 Function: TypeAlias = Callable[..., object]
 
 MAX_CHARACTERS = 256
-MAX_DEPTH = 24
+MAX_DEPTH = 24  # of an expression, and of lists of lists
 MAX_EXPONENT = 64
 MAX_RESULT = 2**53  # float64 counts exactly up to here
-MAX_RANGE = 4096
+MAX_ITEMS = 4096  # of a list, those of its lists included
 WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
 
 
@@ -92,6 +92,9 @@ class _Evaluation(ast.NodeVisitor):
             _refuse(f"'{ast.unparse(node)}' can only be given to a function such as dim(value, axis)")
         if not isinstance(node, ast.Name) and _is_number(value) and not abs(value) <= MAX_RESULT:
             _refuse(f"'{ast.unparse(node)}' is not a number within ±2^53")
+        items, levels = _measure(value)
+        if items > MAX_ITEMS or levels > MAX_DEPTH:
+            _refuse(f"'{ast.unparse(node)}' has more than {MAX_ITEMS} items or {MAX_DEPTH} levels of lists")
         return value
 
     def generic_visit(self, node: ast.AST) -> NoReturn:
@@ -170,6 +173,14 @@ def is_value(value: object) -> TypeGuard[Value]:
     return value is None or isinstance(value, bool | int | float | str)
 
 
+def _measure(value: Value) -> tuple[int, int]:
+    """(items, levels) of a list, those of its lists included; (0, 0) for anything else."""
+    if not isinstance(value, list):
+        return 0, 0
+    inner = [_measure(item) for item in value]
+    return len(value) + sum(items for items, _ in inner), 1 + max((levels for _, levels in inner), default=0)
+
+
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -209,8 +220,8 @@ def _power(a: int | float, b: int | float) -> object:
 
 def _range(*bounds: Value) -> list[int]:
     numbers = range(*[_integer(bound) for bound in bounds])
-    if len(numbers) > MAX_RANGE:
-        raise ValueError(f"a range has at most {MAX_RANGE} items")
+    if len(numbers) > MAX_ITEMS:
+        raise ValueError(f"a range has at most {MAX_ITEMS} items")
     return list(numbers)
 
 

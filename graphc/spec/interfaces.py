@@ -46,9 +46,7 @@ class TensorType:
         return cls(DTYPES[found[1]], tuple(_split(found[2])))
 
     def sizes(self, names: Mapping[str, object]) -> Sizes:
-        """The shape. Raises GraphcError: spec/undeclared-dim, spec/non-integral, spec/bad-value, and bad
-        expressions.
-        """
+        """The shape. Raises GraphcError: spec/undeclared-dim, spec/non-integral, spec/bad-value."""
         return tuple(_size(text, names) for text in self.dims)
 
 
@@ -81,9 +79,10 @@ def _size(text: str, names: Mapping[str, object]) -> int:
 
 
 def points_of(dims: Mapping[str, Dim]) -> list[Point]:
-    """The assignments that shapes are computed at: the best sizes, the smallest, the largest, and for each
-    ranged dimension its neighbour alone, which tells it from the others and shows sizes that do not
-    divide.
+    """The assignments that shapes are computed at.
+
+    The best sizes, the smallest, the largest, and for each ranged dimension its neighbour alone, which tells
+    it from the others and shows sizes that do not divide.
     """
     best = {name: dim.best for name, dim in dims.items()}
     ranged = {name: dim for name, dim in dims.items() if dim.fixed is None}

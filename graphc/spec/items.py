@@ -1,4 +1,4 @@
-"""One entry of a body, as written: which word it calls, its arguments, and the keys that any entry may have."""
+"""One entry of a body as written: the word it calls, its arguments, and the keys that any entry may have."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def id_of(tree: Tree) -> str | None:
 
 
 def parse_item(tree: Tree) -> Item:
-    """Raises GraphcError: spec/bad-type, spec/unknown-key, spec/missing-argument, and what `validated`
-    raises.
-    """
+    """Raises GraphcError: spec/bad-type, spec/bad-value, spec/unknown-key, spec/missing-argument."""
     if isinstance(tree, Scalar) and isinstance(tree.value, str) and not is_expression(tree):
         return Item(tree.value, tree.where, None, ItemKeys(), tree)
     if not isinstance(tree, Mapping):

@@ -10,7 +10,15 @@ import re
 from typing import Annotated, Any, Literal
 
 import onnx
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from graphc.spec.weights import Weights
 
@@ -106,6 +114,11 @@ Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=int | str)
 Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(ge=0)]
 
 
+# A body: its items are checked when they are expanded. For ITEM the schema puts what editors know of one.
+ITEM = {"$comment": "an item"}
+Items = Annotated[list[Any], WithJsonSchema({"type": "array", "items": ITEM})]
+
+
 # ---------------------------------------------------------------- sections
 
 
@@ -189,7 +202,7 @@ class Block(Section):
     let: dict[Identifier, Any] = Field({}, description="derived values, in order; dim(x, 1) reads a size")
     inputs: list[Id] = Field(["x"], description="names of the inputs")
     outputs: list[str] = Field([], description="ids it gives; the last item's output when empty")
-    do: list[Any] = Field(description="the items")
+    do: Items = Field(description="the items")
     doc: str = Field("", description="what it is")
 
 
@@ -230,10 +243,8 @@ class Train(Section):
     """What training adds: data, nodes that only training has, losses, and how to step."""
 
     inputs: dict[Id, str] = Field({}, description="further inputs, such as the target")
-    nodes: list[Any] = Field([], description="items that exist only in the training graph")
-    losses: list[Any] = Field(
-        [], description="items with an optional weight; the total is their weighted sum"
-    )
+    nodes: Items = Field([], description="items that exist only in the training graph")
+    losses: Items = Field([], description="items with an optional weight; the total is their weighted sum")
     optimizer: Optimizer | None = None
     batch: int | None = Field(None, ge=1, description="examples in a step")
     steps: int | None = Field(None, ge=1, description="number of steps")
@@ -307,7 +318,7 @@ class Spec(Section):
     dims: dict[Identifier, DimOrSize] = Field({}, description="symbolic dimensions")
     inputs: dict[Id, str] = Field(description='for example {image: "f32[N, 3, H, W]"}', min_length=1)
     outputs: list[str] | dict[str, str] = Field(description="ids, or ids with types", min_length=1)
-    nodes: list[Any] = Field(description="the inference graph")
+    nodes: Items = Field(description="the inference graph")
     weights: Weights | None = None
     train: Train | None = None
     targets: dict[str, Target] = {}
@@ -329,7 +340,7 @@ class ItemKeys(BaseModel):
     )
     when: Any = Field(None, description="the item is there only if this holds")
     repeat: Any = Field(None, description="a count, or {name: list}")
-    do: list[Any] | None = Field(None, description="body of a repeat")
+    do: Items | None = Field(None, description="body of a repeat")
     op: str | None = Field(None, description="the layer's name, when it has no arguments")
     weight: Any = Field(None, description="weight of a loss")
     shared: Id | None = Field(None, description="items with the same word here share weights")
@@ -342,8 +353,8 @@ class ItemKeys(BaseModel):
 class Residual(Section):
     """y = act(shortcut(x) + scale f(x)) (He et al. 2016; scale: Szegedy et al. 2017)."""
 
-    do: list[Any] = Field(description="f")
-    shortcut: list[Any] = Field([], description="items on the short way; empty is the identity")
+    do: Items = Field(description="f")
+    shortcut: Items = Field([], description="items on the short way; empty is the identity")
     scale: float = Field(1.0, description="factor of f(x)")
     act: str | dict[str, Any] | None = Field(None, description="activation after the addition")
 
@@ -351,7 +362,7 @@ class Residual(Section):
 class Branch(Section):
     """Parallel paths over one input, merged."""
 
-    paths: list[list[Any]] = Field(min_length=1, description="bodies; an empty one is the identity")
+    paths: list[Items] = Field(min_length=1, description="bodies; an empty one is the identity")
     merge: Literal["concat", "add", "mul"] = "concat"
     axis: int = Field(1, description="axis of concat")
     act: str | dict[str, Any] | None = Field(None, description="activation after the merge")

@@ -26,9 +26,8 @@ EVALUATED = frozenset(
     ("imports", "weights", "targets", "passes", "lint")
 )  # sections that may hold =expressions
 BODIES = frozenset(("nodes", "losses"))  # of `train`: evaluated when they are expanded
-OPTIONAL = frozenset(
-    "blocks doc imports license lint name passes source targets train variants weights".split()
-)
+NAMES = ("params", "dims", "let")  # what everything else computes with
+OPTIONAL = {name for name, f in Spec.model_fields.items() if not f.is_required() and name not in NAMES}
 
 Report = Callable[[GraphcError], None]
 
@@ -43,7 +42,7 @@ class Given:
 
 @dataclass
 class Module:
-    """One spec that can be expanded. `path` is what its weights are named under when another spec imports it."""
+    """One spec that can be expanded. `path` is what its weights are named under if another imports it."""
 
     spec: Spec
     tree: Mapping
@@ -138,7 +137,7 @@ def _check_version(tree: Mapping) -> None:
     version = tree.get("graphc")
     if isinstance(version, Scalar) and isinstance(version.value, int) and version.value > VERSION:
         raise GraphcError(
-            f"this spec is in version {version.value} of the language, and this graphc reads version {VERSION}",
+            f"the spec is in version {version.value} of the language, this graphc reads version {VERSION}",
             code="spec/unsupported-version",
             where=version.where,
             hint="upgrade graphc",
@@ -211,7 +210,7 @@ def _bind_params(tree: Tree | None, given: MappingLike[str, Given], frame: Frame
         if name in given and not _same_kind(plain(default), given[name].value):
             report(
                 GraphcError(
-                    f"'{name}' must be of the kind of {shown(plain(default))}, not {shown(given[name].value)}",
+                    f"'{name}' must be like {shown(plain(default))}, not {shown(given[name].value)}",
                     code="spec/bad-type",
                     where=given[name].where,
                 )
@@ -275,9 +274,7 @@ def evaluated(tree: Tree, frame: Frame, functions: Functions, report: Report) ->
 
 
 def _dims(tree: Tree | None, values: dict[str, Any], frame: Frame, report: Report) -> list[str]:
-    """Evaluate the dims and make them names: a size where there is one, else a name that cannot be computed
-    with.
-    """
+    """Evaluate the dims and bind their names: to a size, or to a range that cannot be computed with."""
     if tree is None:
         return []
     if not isinstance(tree, Mapping):
@@ -315,9 +312,7 @@ def _sections(tree: Mapping, values: dict[str, Any], frame: Frame, report: Repor
 def _validated(
     tree: Mapping, values: dict[str, Any], broken: Sequence[str], report: Report
 ) -> tuple[Spec | None, set[str]]:
-    """The checked spec without what is wrong in it, and the names of the blocks and imports that are left
-    out.
-    """
+    """The checked spec without what is wrong in it, and the names of the blocks and imports left out."""
     refused: set[str] = set()
     lost = any(key not in OPTIONAL for key in broken)
     for key in broken:

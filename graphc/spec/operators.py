@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -77,8 +77,8 @@ def schema_of(name: str, opset: int) -> Schema:
 # ---------------------------------------------------------------- attributes
 
 
-def _attributes(x: Expander, schema: Schema, item: Item, body: Body) -> tuple[dict[str, ir.Attr], int]:
-    """The attributes of the node, and its number of outputs; everything wrong with them is raised together."""
+def _attributes(x: Expander, schema: Schema, item: Item, body: Body) -> tuple[dict[str, Any], int]:
+    """The attributes of the node and its number of outputs; all that is wrong is raised together."""
     tree = item.arguments
     entries = tree.entries if isinstance(tree, Mapping) else {}
     if not isinstance(tree, Mapping) and not (
@@ -90,7 +90,9 @@ def _attributes(x: Expander, schema: Schema, item: Item, body: Body) -> tuple[di
             where=tree.where,
             hint=f"attributes: {', '.join(schema.attributes) or 'none'}",
         )
-    errors, found, count = [], {}, schema.min_output
+    errors: list[GraphcError] = []
+    found: dict[str, Any] = {}
+    count = schema.min_output
     for name, entry in entries.items():
         try:
             value = x.value(entry, body)
@@ -128,7 +130,7 @@ def _count(schema: Schema, value: object, tree: Tree) -> int:
 
 def _attribute(x: Expander, schema: Schema, name: str, value: object, tree: Tree) -> ir.Attr:
     """A value as the attribute's type wants it. Raises GraphcError (spec/bad-type)."""
-    kind = schema.attributes[name].type.name
+    kind = str(schema.attributes[name].type).rpartition(".")[2]  # "AttrType.INTS" -> "INTS"
     if kind == "TENSOR":
         return ir.AttrTensor(name, _tensor(x, value, tree))
     types, word = ELEMENTS.get(kind.removesuffix("S"), ((), ""))
@@ -169,9 +171,7 @@ def _tensor(x: Expander, value: object, tree: Tree) -> ir.TensorProtocol:
 def _constant(
     x: Expander, schema: Schema, index: int, literal: Literal, given: Sequence[ir.Value | Literal | None]
 ) -> ir.Value:
-    """A literal input, in the type of an input that must have the same one, or else one that the operator
-    takes.
-    """
+    """A literal input: in the type of an input that must have the same, or else one the operator takes."""
     formal = schema.inputs[min(index, len(schema.inputs) - 1)]
     array = _array(literal.value, None)
     for other, value in enumerate(given):

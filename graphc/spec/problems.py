@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from graphc.errors import GraphcError, Note, collect
 
+MOST_MET = 1000  # times that errors are met again before the run stops
 
-class Stop(Exception):
-    """Enough errors have been found, or a limit was hit: nothing further is looked at. Never seen by a user."""
+
+class Stop(Exception):  # noqa: N818  a signal; the errors are in Problems
+    """Enough errors were found, or a limit was hit: nothing further is looked at. Never seen by a user."""
 
 
 class Problems:
-    """The errors found so far. One that several expansions of a block or loop meet again is counted, not
-    repeated.
-    """
+    """The errors found so far; one that several expansions of a block meet is counted, not repeated."""
 
     def __init__(self, most: int = 20) -> None:
         self.most = most
         self._found: dict[object, list[GraphcError]] = {}
+        self._met = 0
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -32,7 +33,9 @@ class Problems:
             one.notes = (*one.notes, *notes)
             key = one.where, one.code, None if notes else one.message
             self._found.setdefault(key, []).append(one)
-            if one.code == "spec/limit-exceeded" or len(self._found) > self.most:
+            self._met += 1
+            limit_hit = one.code == "spec/limit-exceeded" or self._met > MOST_MET
+            if limit_hit or len(self._found) > self.most:
                 raise Stop
 
     def raise_all(self) -> None:

@@ -48,7 +48,8 @@ class Opened:
     @property
     def chain(self) -> list[Opened]:
         """This file and those that led to it, innermost first."""
-        found, step = [], self
+        found: list[Opened] = []
+        step: Opened | None = self
         while step is not None:
             found.append(step)
             step = step.outer
@@ -61,6 +62,7 @@ class Project:
     def __init__(self, root: Path, limits: Limits) -> None:
         self.root, self.limits = Path(os.path.realpath(root)), limits
         self._directories: dict[str, Path] = {}
+        self._labels: dict[str, str] = {}
         self._files = 0
 
     def adopt(self, file: str, directory: Path) -> None:
@@ -73,8 +75,11 @@ class Project:
 
     def source(self, where: Where) -> str:
         """A place as nodes carry it, the same wherever graphc is run: `specs/can.yaml:24`."""
-        path = os.path.realpath(self.directory(where.file) / Path(where.file).name)
-        return f"{os.path.relpath(path, self.root)}:{where.line}"
+        label = self._labels.get(where.file)
+        if label is None:
+            path = os.path.realpath(self.directory(where.file) / Path(where.file).name)
+            label = self._labels[where.file] = os.path.relpath(path, self.root)
+        return f"{label}:{where.line}"
 
     def open(
         self, path: Path, opened: Opened | None = None, where: Where | None = None

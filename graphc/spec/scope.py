@@ -13,7 +13,7 @@ from graphc.spec.language import PREVIOUS
 from graphc.spec.tree import Scalar, Sequence, Tree
 
 
-class Poisoned(Exception):
+class Poisoned(Exception):  # noqa: N818  a signal; the error has been reported
     """What is asked for depends on something that has already been reported; never seen by a user."""
 
 
@@ -50,7 +50,7 @@ class Outputs:
         return cls(tuple(v for part in parts for v in part.values), members)
 
     def single(self, name: str) -> ir.Value:
-        """The only value. Raises GraphcError (spec/wrong-arity) if there are several, Poisoned if it failed."""
+        """The only value. Raises GraphcError (spec/wrong-arity) if there are more, Poisoned if it failed."""
         if self.poisoned:
             raise Poisoned
         if len(self.values) != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence as Values
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def repeat(x: Expander, item: Item, body: Body) -> Outputs:
     return x.given(outputs, "the repeat")
 
 
-def _iterations(x: Expander, item: Item, body: Body) -> tuple[str, list[object]]:
+def _iterations(x: Expander, item: Item, body: Body) -> tuple[str, Values[object]]:
     tree = item.section("repeat")
     if tree is None:
         raise GraphcError("'repeat' needs a count or {name: list}", code="spec/missing-argument")
@@ -46,7 +47,7 @@ def _iterations(x: Expander, item: Item, body: Body) -> tuple[str, list[object]]
         variable, source = next(iter(tree.entries.items()))
     values = x.value(source, body)
     if isinstance(values, int) and not isinstance(values, bool) and values >= 0:
-        return variable, list(range(values))
+        return variable, range(values)
     if isinstance(values, list):
         return variable, values
     raise GraphcError(

@@ -217,7 +217,8 @@ def _npy_header(path: Path, name: str, stream: IO[bytes]) -> tuple[np.dtype[Any]
 def _safetensors(path: Path, limits: Limits) -> Iterator[dict[str, Stored]]:
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-    if length > min(MAX_DIRECTORY, path.stat().st_size - 8):
+    size = path.stat().st_size
+    if size >= 8 and length > min(MAX_DIRECTORY, size - 8):
         _refuse(path, f"declares a header of {length} bytes", "security/tensor-larger-than-file")
     with ExitStack() as stack:
         with _damage(path, SafetensorError):

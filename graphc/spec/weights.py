@@ -107,7 +107,7 @@ def fill(
 
 
 def _check_size(parameters: Iterable[Parameter], limits: Limits) -> None:
-    size = sum(math.prod(parameter.shape) * _dtype(parameter).itemsize for parameter in parameters)
+    size = sum(math.prod(parameter.shape) * _dtype(parameter).bitwidth // 8 for parameter in parameters)
     if size > limits.weight_bytes:
         raise GraphcError(
             f"the parameters take {size} bytes, more than the limit of {limits.weight_bytes}",
@@ -132,7 +132,7 @@ def _tensor(parameter: Parameter, array: Array) -> ir.Tensor[Array]:
             code="numerics/fp16-overflow",
             hint="use bf16 or fp32",
         )
-    return ir.Tensor(values, dtype=dtype, name=parameter.path)
+    return ir.Tensor(values, dtype=dtype, name=parameter.value.name)
 
 
 # ---------------------------------------------------------------- files

@@ -1,9 +1,9 @@
 """The layer library: what a spec can say on one line.
 
-A layer is a pydantic model: its fields are the parameters (typed, documented, with defaults and one-letter aliases),
-its docstring is its page, its `emit` writes the nodes. The number of inputs is `emit`'s own signature. The same class
-validates, fills in defaults, and is the JSON Schema. One family per file; plugins add families through the entry
-point group `graphc.layers`.
+A layer is a pydantic model: its fields are the parameters (typed, documented, with defaults and one-letter
+aliases), its docstring is its page, its `emit` writes the nodes and its signature counts the inputs.
+The same class validates, fills in defaults, and is the JSON Schema. One family per file; plugins add families
+through the entry point group `graphc.layers`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from graphc import registry
 from graphc.errors import GraphcError, suggest
-from graphc.spec.diagnose import validated
 from graphc.spec.diagnose import validated
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def layers() -> dict[str, type[Layer]]:
 
 
 def make(ref: LayerRef) -> Layer:
-    """The layer that `"relu"` or `{"leaky_relu": 0.2}` or `{"conv": {"out": 8}}` names, with its parameters."""
+    """The layer that `"relu"`, `{"leaky_relu": 0.2}` or `{"conv": {"out": 8}}` names, with its parameters."""
     if isinstance(ref, dict) and len(ref) != 1:
         raise GraphcError(
             "a layer is one name with its parameters",
@@ -104,7 +103,7 @@ def make(ref: LayerRef) -> Layer:
 
 
 def as_arguments(cls: type[Layer], arguments: object) -> dict[str, Any]:
-    """The parameters that an item's value gives: a mapping as it is, anything else as the primary parameter."""
+    """The parameters that an item's value gives: a mapping as it is, all else as the primary parameter."""
     if arguments is None:
         return {}
     if isinstance(arguments, dict):
@@ -113,7 +112,8 @@ def as_arguments(cls: type[Layer], arguments: object) -> dict[str, Any]:
         raise GraphcError(
             f"'{cls.layer_name()}' has no primary parameter, so it takes a mapping",
             code="spec/bad-type",
-            hint=f"write {cls.layer_name()}: {{name: value}}; parameters: {', '.join(cls.model_fields) or 'none'}",
+            hint=f"write {cls.layer_name()}: {{name: value}}; "
+            f"parameters: {', '.join(cls.model_fields) or 'none'}",
         )
     return {cls.primary: arguments}
 

@@ -58,3 +58,11 @@ def check_broadcast(g: Emitter, *values: ir.Value) -> None:
                 code="spec/shape-mismatch",
                 hint="counted from the last axis, sizes must be equal or 1",
             )
+
+
+def number(g: Emitter, x: ir.Value, content: float | np.ndarray) -> ir.Value:
+    """A constant of the type of `x`; fails when an integer type would round it."""
+    integral = x.dtype is not None and x.dtype.is_integer()
+    if integral and not np.all(np.mod(content, 1) == 0):
+        g.fail(f"{content} is no number of type {x.dtype}", code="spec/bad-type", hint="put a Cast before it")
+    return g.constant(content, x.dtype)

@@ -1,4 +1,4 @@
-"""Pointwise activations, and softmax."""
+"""Activations: same shape out as in, any shape; all but softmax act on every element alone."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import onnx_ir as ir
 
 from graphc.spec.layers import Field, Layer
-from graphc.spec.layers._axes import axis_of
+from graphc.spec.layers._axes import axis_of, number
 
 if TYPE_CHECKING:
     from graphc.spec.emit import Emitter
 
 
 class Identity(Layer):
-    """x."""
+    """x, unchanged."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Identity", x)
 
 
 class Relu(Layer):
-    """max(x, 0)."""
+    """max(x, 0) (Nair and Hinton 2010)."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Relu", x)
@@ -42,8 +42,8 @@ class Clip(Layer):
     max: float | None = Field(None, description="upper bound; none by default")
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
-        low = None if self.min is None else g.constant(self.min, x.dtype)
-        high = None if self.max is None else g.constant(self.max, x.dtype)
+        low = None if self.min is None else number(g, x, self.min)
+        high = None if self.max is None else number(g, x, self.max)
         return g.op("Clip", x, low, high)
 
 
@@ -154,7 +154,7 @@ class HardSwish(Layer):
 
 
 class HardSigmoid(Layer):
-    """min(max(alpha x + beta, 0), 1)."""
+    """min(max(alpha x + beta, 0), 1), a piecewise linear sigmoid; the defaults are those of MobileNetV3."""
 
     alpha: float = Field(1 / 6, description="slope")
     beta: float = Field(0.5, description="value at 0")
@@ -178,14 +178,14 @@ class Tanh(Layer):
 
 
 class Softplus(Layer):
-    """log(1 + exp(x))."""
+    """log(1 + exp(x)) (Dugas et al. 2001)."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Softplus", x)
 
 
 class Softsign(Layer):
-    """x / (1 + |x|)."""
+    """x / (1 + |x|) (Bergstra et al. 2009)."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Softsign", x)

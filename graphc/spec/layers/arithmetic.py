@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphc.spec.layers import Field, Layer
-from graphc.spec.layers._axes import axis_of, check_broadcast, reduce, swap_last
+from graphc.spec.layers._axes import axis_of, check_broadcast, number, reduce, swap_last
 
 if TYPE_CHECKING:
     from graphc.spec.emit import Emitter
@@ -104,49 +104,49 @@ class Affine(Layer):
 
 
 class Neg(Layer):
-    """-x."""
+    """-x; same shape out."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Neg", x)
 
 
 class Abs(Layer):
-    """|x|."""
+    """|x|; same shape out."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Abs", x)
 
 
 class Exp(Layer):
-    """e to the x."""
+    """e to the power x; same shape out."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Exp", x)
 
 
 class Log(Layer):
-    """The natural logarithm of x."""
+    """The natural logarithm of x; same shape out."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Log", x)
 
 
 class Sqrt(Layer):
-    """The square root of x."""
+    """The square root of x; same shape out."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Sqrt", x)
 
 
 class Square(Layer):
-    """x x."""
+    """x x; same shape out."""
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         return g.op("Mul", x, x)
 
 
 class Pow(Layer):
-    """x to a constant power."""
+    """x to a constant power; same shape out."""
 
     primary: ClassVar = "exponent"
     exponent: float = Field(description="the power")
@@ -179,7 +179,7 @@ class Matmul(Layer):
 
 
 class ReduceMean(Layer):
-    """The mean over axes."""
+    """The mean over some axes, which become 1 or vanish; over all of them by default."""
 
     primary: ClassVar = "axes"
     axes: Axes = None
@@ -190,7 +190,7 @@ class ReduceMean(Layer):
 
 
 class ReduceSum(Layer):
-    """The sum over axes."""
+    """The sum over some axes, which become 1 or vanish; over all of them by default."""
 
     primary: ClassVar = "axes"
     axes: Axes = None
@@ -201,7 +201,7 @@ class ReduceSum(Layer):
 
 
 class ReduceMax(Layer):
-    """The maximum over axes."""
+    """The maximum over some axes, which become 1 or vanish; over all of them by default."""
 
     primary: ClassVar = "axes"
     axes: Axes = None
@@ -212,7 +212,7 @@ class ReduceMax(Layer):
 
 
 class ReduceMin(Layer):
-    """The minimum over axes."""
+    """The minimum over some axes, which become 1 or vanish; over all of them by default."""
 
     primary: ClassVar = "axes"
     axes: Axes = None
@@ -235,9 +235,9 @@ def _chain(g: Emitter, op_type: str, values: Sequence[ir.Value]) -> ir.Value:
 
 def _amount(g: Emitter, x: ir.Value, amount: float | list[float], axis: int) -> ir.Value:
     if not isinstance(amount, list):
-        return g.constant(amount, x.dtype)
+        return number(g, x, amount)
     axis = axis_of(g, x, axis)
     size = g.size(x, axis)
     if len(amount) != size:
         g.fail(f"{len(amount)} numbers for axis {axis} of {g.show(x)}", code="spec/shape-mismatch")
-    return g.constant(np.reshape(amount, [size] + [1] * (g.rank(x) - axis - 1)), x.dtype)
+    return number(g, x, np.reshape(amount, [size] + [1] * (g.rank(x) - axis - 1)))

@@ -34,7 +34,7 @@ Bias = Annotated[bool, Field(description="add one trainable number per output ch
 WeightInit = Annotated[Init | None, Field(description="initialisation of the weight; default: the spec's")]
 WeightNorm = Annotated[
     bool,
-    Field(description="use the weight g v / |v|, norm per output channel (Salimans and Kingma 2016)"),
+    Field(description="use the weight g v / |v|, a norm per entry of its first axis (Salimans, Kingma 2016)"),
 ]
 Norm = Annotated[LayerRef | None, Field(description="a layer applied to the result, before 'act'")]
 Act = Annotated[LayerRef | None, Field(description="a layer applied last")]

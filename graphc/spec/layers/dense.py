@@ -29,7 +29,9 @@ class Dense(Layer):
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         y = project(g, x, self.out, bias=self.bias, init=self.init)
-        return y if self.act is None else _layer(g, self.act, y)
+        if self.act is not None:
+            y = g.layer(self.act, y, name="act")
+        return y
 
 
 class Flatten(Layer):
@@ -79,8 +81,3 @@ def project(
     if shift is None:
         return g.op("MatMul", x, turned)
     return g.op("Add", g.op("MatMul", x, turned, name="product"), shift)
-
-
-def _layer(g: Emitter, act: LayerRef, y: ir.Value) -> ir.Value:
-    activated: ir.Value = g.layer(act, y, name="act")
-    return activated

@@ -153,18 +153,19 @@ class LayerNorm(Layer):
 class Lrn(Layer):
     """Local response normalisation: x / (bias + alpha / size * sum of x^2 over `size` near channels)^beta.
 
-    [N, C, spatial...], same shape out (Krizhevsky, Sutskever and Hinton 2012, whose values are the defaults;
+    [N, C, H, W], same shape out (Krizhevsky, Sutskever and Hinton 2012, whose values are the defaults;
     there alpha is not divided by the size, so their 1e-4 is 5e-4 here).
     """
 
     primary: ClassVar = "size"
-    size: int = Field(5, gt=0, description="channels in the window")
-    alpha: float = Field(5e-4, description="factor of the mean of the squares")
-    beta: float = Field(0.75, description="exponent")
+    size: int = Field(5, gt=0, description="channels in the window, an odd number")
+    alpha: float = Field(5e-4, gt=0, description="factor of the mean of the squares")
+    beta: float = Field(0.75, gt=0, description="exponent")
     bias: float = Field(2.0, description="added before the power")
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
-        _channels(g, x, least_rank=3)
+        if g.rank(x) != 4:
+            g.fail(f"expected [N, C, H, W], was given {g.show(x)}", code="spec/shape-mismatch")
         if self.size % 2 == 0:
             g.fail(f"'size' counts channels on both sides alike, so it is odd, not {self.size}")
         return g.op("LRN", x, alpha=self.alpha, beta=self.beta, bias=self.bias, size=self.size)

@@ -20,7 +20,11 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, int | float) else value
 
 
-Scale = Annotated[list[float], BeforeValidator(_as_list, json_schema_input_type=float | list[float])]
+Scale = Annotated[
+    list[float],
+    Field(min_length=1),
+    BeforeValidator(_as_list, json_schema_input_type=float | list[float]),
+]
 Mode = Literal["nearest", "linear", "cubic"]
 Coordinates = Literal[
     "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import onnx_ir as ir
 
 from graphc.spec.layers import Field, Layer, PerAxis
-from graphc.spec.layers._axes import axis_of
+from graphc.spec.layers._axes import axis_of, number
 from graphc.spec.layers._window import explicit_pads, pad_spatial
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ class Reshape(Layer):
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         if self.shape.count(-1) > 1 or min(self.shape, default=0) < -1:
             g.fail(f"'shape' has sizes, zeros and at most one -1, not {self.shape}")
-        return g.op("Reshape", x, g.constant(self.shape))
+        y = g.op("Reshape", x, g.constant(self.shape, ir.DataType.INT64))
+        if any(prod(old) != prod(new) for old, new in zip(g.sizes(x), g.sizes(y), strict=True)):
+            g.fail(f"{g.show(x)} does not have the elements of {self.shape}", code="spec/shape-mismatch")
+        return y
 
 
 class Transpose(Layer):
@@ -126,7 +130,7 @@ class Pad(Layer):
         if rank < 1:
             g.fail(f"expected [N, C, spatial...], was given {g.show(x)}", code="spec/shape-mismatch")
         begin, end = explicit_pads(g, self.amount, rank)
-        value = g.constant(self.value, x.dtype) if self.mode == "constant" and self.value else None
+        value = number(g, x, self.value) if self.mode == "constant" and self.value else None
         return pad_spatial(g, x, begin, end, mode=self.mode, value=value)
 
 
@@ -168,14 +172,16 @@ class Expand(Layer):
             pairs = zip(reversed(sizes), reversed(self.shape), strict=False)
             if min(self.shape, default=1) < 1 or any(1 not in (a, b) and a != b for a, b in pairs):
                 g.fail(f"{g.show(x)} does not expand to {self.shape}", code="spec/shape-mismatch")
-        return g.op("Expand", x, g.constant(self.shape))
+        return g.op("Expand", x, g.constant(self.shape, ir.DataType.INT64))
 
 
 class Gather(Layer):
     """The entries of one axis that `indices` names; a single integer removes the axis."""
 
     primary: ClassVar = "indices"
-    indices: int | list[int] = Field(description="which entries, counted from the end when negative")
+    indices: int | Annotated[list[int], Field(min_length=1)] = Field(
+        description="which entries, counted from the end when negative"
+    )
     axis: Axis = 1
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:

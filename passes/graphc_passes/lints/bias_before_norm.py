@@ -1,8 +1,8 @@
 """A convolution with a bias in front of a normalisation that has a shift of its own.
 
-Why    the mean that the normalisation subtracts holds the bias: in training the two cancel and its gradient is
-       zero, in inference the shift can say the same. One parameter per channel for nothing (Ioffe and Szegedy
-       2015, section 3.2).
+Why    the mean that the normalisation subtracts holds the bias: in training the two cancel, the bias has no
+       gradient, in inference the shift can say the same. One parameter per channel for nothing (Ioffe and
+       Szegedy 2015, section 3.2).
 """
 
 from __future__ import annotations

@@ -1,0 +1,98 @@
+"""`graphc check`: do two models compute the same function?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graphc.cli.options import Format, Provider, integers, numbers, open_model
+from graphc.cli.outcome import FINDINGS, guarded, show
+from graphc.cli.progress import progress
+from graphc.errors import GraphcError
+
+if TYPE_CHECKING:
+    from graphc.runtime.tolerance import Tolerance
+
+Reference = Annotated[
+    str, typer.Argument(metavar="A", help="The reference: a model or a spec.", show_default=False)
+]
+Other = Annotated[str, typer.Argument(metavar="B", help="What is compared with it.", show_default=False)]
+Seeds = Annotated[int, typer.Option("--seeds", help="How many sets of random inputs.")]
+Seed = Annotated[int, typer.Option("--seed", help="Where the random numbers start.")]
+Relative = Annotated[
+    float | None, typer.Option("--rtol", help="Allow max|a − b| of this times max|a|.", show_default=False)
+]
+Absolute = Annotated[
+    float | None, typer.Option("--atol", help="Allow max|a − b| of this.", show_default=False)
+]
+PerOutput = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tolerance", metavar="OUTPUT=R", help="--rtol for one output. Repeatable.", show_default=False
+    ),
+]
+Dims = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dim", metavar="NAME=N", help="Size of a symbolic dimension. Repeatable.", show_default=False
+    ),
+]
+
+
+@guarded
+def check(
+    a: Reference,
+    b: Other,
+    seeds: Seeds = 3,
+    seed: Seed = 0,
+    provider: Provider = "cpu",
+    rtol: Relative = None,
+    atol: Absolute = None,
+    tolerance: PerOutput = None,
+    dim: Dims = None,
+    format: Format = "text",
+) -> None:
+    """Run two models on the same inputs and compare every output. Exit code 1 if one differs.
+
+    Unless told otherwise, floats may differ by what another order of summation rounds differently, which
+    is derived from A, and everything else must be equal.
+
+    \b
+    Examples:
+      graphc check model.onnx optimised.onnx
+      graphc check can.yaml@can24 can-can24.onnx --dim H=64 --dim W=64
+      graphc check a.onnx b.onnx --rtol 1e-3 --tolerance mask=0
+    """
+    overrides = {name: _tolerance(value, None) for name, value in numbers(tolerance, "--tolerance").items()}
+    sizes = integers(dim, "--dim")
+    allowed = None if rtol is None and atol is None else _tolerance(rtol, atol)
+    from graphc.report.page import Page
+    from graphc.runtime import equivalence
+
+    with progress() as say:
+        say("reading the models")
+        first, second = open_model(a), open_model(b)
+        say(f"running both on {provider}")
+        report = equivalence.check(
+            first,
+            second,
+            seeds=seeds,
+            seed=seed,
+            provider=provider,
+            tolerance=allowed,
+            tolerances=overrides,
+            dims=sizes,
+        )
+    show(Page(report.text(), report.as_json()), format)
+    if not report.passed:
+        raise typer.Exit(FINDINGS)
+
+
+def _tolerance(relative: float | None, absolute: float | None) -> Tolerance:
+    from graphc.runtime.tolerance import Tolerance
+
+    for name, value in (("relative", relative), ("absolute", absolute)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise GraphcError(f"a {name} tolerance is a number from 0 on, not {value}", code="run/usage")
+    return Tolerance(relative=relative or 0.0, absolute=absolute or 0.0)

@@ -1,0 +1,51 @@
+"""`graphc explain`: the page of whatever has that name; with a model, what a rewrite would do to it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from graphc.cli.options import Format, LimitPairs, Params, Target, open_model
+from graphc.cli.outcome import guarded, show
+
+Name = Annotated[
+    str, typer.Argument(help="A rewrite, a pass, a named pipeline, a layer or a lint.", show_default=False)
+]
+OnModel = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SPEC|MODEL]", help="Where the rewrite is tried; nothing is written.", show_default=False
+    ),
+]
+
+
+@guarded
+def explain(
+    name: Name,
+    model: OnModel = None,
+    params: Params = None,
+    target: Target = None,
+    limit: LimitPairs = None,
+    format: Format = "text",
+) -> None:
+    """Print the page of NAME: what it does, when it is legal, what it costs.
+
+    With a spec or a model too: each place where the rewrite NAME fires or is refused, and why. Options go in
+    braces, as in a pipeline.
+
+    \b
+    Examples:
+      graphc explain fold-batchnorm-into-conv
+      graphc explain fold-batchnorm-into-conv model.onnx
+      graphc explain "fold-batchnorm-into-conv{when=always}" can.yaml@can24
+      graphc explain conv
+    """
+    if model is None:
+        from graphc.report.explanation import page
+
+        show(page(name), format)
+    else:
+        from graphc.report.passes import sites
+
+        show(sites(name, open_model(model, params, target, limit)), format)
