@@ -1,4 +1,4 @@
-"""How exported.onnx was made: a small image-to-image network, exported from PyTorch as its exporter writes it.
+"""How exported.onnx was made: a small image-to-image network, as the exporter of PyTorch writes it.
 
     pip install torch onnx onnxscript
     python examples/export_model.py

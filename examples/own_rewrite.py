@@ -8,7 +8,7 @@ Why    a multiplication takes a fraction of the cycles of a division.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import onnx_ir as ir
@@ -29,25 +29,33 @@ def replace_div_with_mul(div: View, op: Tape) -> ir.Value:
     return product
 
 
-def over(divisor: float, dtype: type = np.float32) -> object:
+def over(divisor: object) -> Callable[[CaseBuilder], object]:
     """A model that divides its input by a constant."""
-    return lambda g: g.Div(
-        g.input(2, 3, dtype=ir.DataType.from_numpy(np.dtype(dtype))), g.constant(dtype(divisor))
-    )
+    return lambda g: g.Div(g.input(1, 2, 4), _float(divisor, g))
 
 
-def tiny(g: CaseBuilder) -> object:
-    return g.Div(g.Mul(g.input(2, 3), g.constant(np.float32(2**-30))), g.constant(np.float32(2**-140)))
+def _float(content: object, g: CaseBuilder) -> ir.Value:
+    return g.constant(np.asarray(content, np.float32))
 
 
 @replace_div_with_mul.cases
 def cases() -> Iterator[Case]:
     yield Case("a half", over(0.5))
     yield Case("minus eight", over(-8))
-    yield Case("per channel", lambda g: g.Div(g.input(1, 2, 4), g.constant(np.float32([[2], [4]]))))
+    yield Case("per channel", over([[2], [4]]))
     yield Case("three", over(3), refuses="the divisor is not a power of two")
-    yield Case("integers", over(2, np.int32), refuses="a division of integers truncates")
-    yield Case("a reciprocal out of range", tiny, refuses="1/c overflows")
+    yield Case(
+        "integers",
+        lambda g: g.Div(g.input(2, 3, dtype=ir.DataType.INT64), g.constant(2)),
+        refuses="a division of integers truncates",
+    )
+    yield Case(
+        "a reciprocal out of range",
+        lambda g: g.Div(
+            g.Mul(g.input(2, 3), g.constant(np.float32(2**-30))), g.constant(np.float32(2**-140))
+        ),
+        refuses="1/c overflows",
+    )
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def _infer(
     opsets = [onnx.OperatorSetIdProto(domain="", version=opset)]
     try:
         found = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
-    except (shape_inference.InferenceError, RuntimeError) as error:
+    except (shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
         raise InferenceError(str(error).removeprefix("[ShapeInferenceError] ")) from None
     return [_operand(found.get(name)) for name in node.output]
 

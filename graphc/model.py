@@ -74,7 +74,7 @@ def save(
     data = target.with_name(f"{target.name}.data")
     _require_writable(target, data, _read_files(model) | {Path(source) for source in sources}, force)
     try:
-        with staged(model, parent=target.parent, name=target.name) as written:
+        with staged(model, parent=target.parent, name=target.name, inline_bytes=INLINE_BYTES) as written:
             model_last = sorted(written.iterdir(), key=lambda file: file.name == target.name)
             for file in model_last:
                 os.replace(file, target.with_name(file.name))
@@ -92,17 +92,19 @@ def tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
                 yield value.const_value
 
 
-def needs_data_file(model: ir.Model) -> bool:
-    """Whether the weights are too large for one protobuf, or lie in a file that a copy would not find."""
+def needs_data_file(model: ir.Model, inline_bytes: int) -> bool:
+    """Whether the weights exceed `inline_bytes`, or lie in a file that a copy of the model would not find."""
     found = list(tensors(model))
-    return any(isinstance(t, ir.ExternalTensor) for t in found) or sum(t.nbytes for t in found) > INLINE_BYTES
+    return any(isinstance(t, ir.ExternalTensor) for t in found) or sum(t.nbytes for t in found) > inline_bytes
 
 
 @contextmanager
-def staged(model: ir.Model, *, parent: Path | None = None, name: str = "model.onnx") -> Iterator[Path]:
+def staged(
+    model: ir.Model, *, parent: Path | None = None, name: str = "model.onnx", inline_bytes: int
+) -> Iterator[Path]:
     """A temporary directory (in `parent`) with the model as `name` and its data file if it needs one."""
     with tempfile.TemporaryDirectory(prefix=".graphc-", dir=parent) as directory:
-        data = f"{name}.data" if needs_data_file(model) else None
+        data = f"{name}.data" if needs_data_file(model, inline_bytes) else None
         ir.save(
             model,
             Path(directory) / name,

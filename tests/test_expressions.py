@@ -189,11 +189,14 @@ def test_a_function_of_the_caller_may_refuse_in_its_own_words() -> None:
 
 
 def test_lists_of_lists_stay_small_however_often_they_are_doubled() -> None:
-    for text in ("[a, a]", "[a]"):
+    def repeated(text: str) -> None:
         names: dict[str, object] = {"a": []}
+        for _ in range(100):
+            names["a"] = evaluate(text, names)
+
+    for text in ("[a, a]", "[a]"):
         with pytest.raises(GraphcError, match="4096 items or 24 levels"):
-            for _ in range(100):
-                names["a"] = evaluate(text, names)
+            repeated(text)
 
 
 def test_names_in_lists_values_and_not_functions() -> None:

@@ -134,7 +134,7 @@ def test_cuda_agrees_with_the_cpu_in_full_float32():
 
 
 def test_large_models_go_through_a_temporary_file(monkeypatch, tmp_path):
-    monkeypatch.setattr(graphc.model, "INLINE_BYTES", 1000)
+    monkeypatch.setattr("graphc.runtime.session.INLINE_BYTES", 1000)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     model = plain()
     x = {"x": np.ones((1, 3, 24, 24), np.float32)}
@@ -150,7 +150,7 @@ def test_large_models_go_through_a_temporary_file(monkeypatch, tmp_path):
 
 
 def test_a_session_that_cannot_open_leaves_no_files(monkeypatch, tmp_path):
-    monkeypatch.setattr(graphc.model, "INLINE_BYTES", 0)
+    monkeypatch.setattr("graphc.runtime.session.INLINE_BYTES", 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     net = Net()
     model = net.model(y=net.op("NoSuchOperator", net.input("x", [1]), net.normal(4)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +41,8 @@ def page(build: Written) -> Page:
         _title(build),
         _totals(build.before, build.after, build.dims),
         _passes(steps),
-        refusals(steps),
         _check(report),
+        _note(build.compilation),
     )
     value = {
         "source": build.source,
@@ -78,17 +77,6 @@ def counted(summary: Summary, value: int, unit: str) -> str:
     if missing and not summary.forward.cost.bytes:
         return "unknown"
     return ("≥ " if missing else "") + quantity(value, unit)
-
-
-def refusals(steps: Sequence[Step]) -> str:
-    """Where passes were refused, by reason."""
-    lines = []
-    for step in steps:
-        lines += [f"  {clean(step.name)}" for _ in step.refused[:1]]
-        by_reason = sorted(step.refused, key=lambda site: site.reason)
-        for reason, sites in groupby(by_reason, key=lambda site: site.reason):
-            lines.append(f"    {clean(reason)}: {named([site.node for site in sites])}")
-    return "\n".join(["refused", *lines]) if lines else ""
 
 
 def named(names: Sequence[str], most: int = NAMES) -> str:
@@ -170,25 +158,33 @@ def _check(report: Report | None) -> str:
         return "not checked: --no-verify"
     feeds = plural(len(report.feeds), "set")
     lines = [f"checked on ONNX Runtime ({report.provider}) with {feeds} of inputs"]
-    lines += list(_outputs(report.outputs))
+    lines.append(_outputs(report.outputs))
     lines += [f"warning: {clean(warning)}" for warning in report.warnings]
     return "\n".join(lines)
 
 
-def _outputs(outputs: Sequence[Difference]) -> Iterator[str]:
+def _outputs(outputs: Sequence[Difference]) -> str:
     rows = [
         (
             output.name,
-            "max error",
-            f"{output.max_abs:.2e}",
-            f"= {output.max_rel:.1e} of max|{output.name}|,",
-            "bit-equal"
-            if output.tolerance.allowed(1.0) == 0
-            else f"{output.allowed_rel:.1e} is allowed ({output.used:.0%} used)",
+            f"max error {output.max_abs:.2e}" if output.max_abs else "equal bit by bit",
+            f"= {output.max_rel:.1e} of max|a|" if output.max_abs else "",
+            f"{output.used:.0%} of the {output.allowed_rel:.1e} allowed" if output.allowed_rel else "",
         )
         for output in outputs
     ]
-    yield table(rows, "<<><<", indent=2, gap=1)
+    return table(rows, "<<<<", indent=2)
+
+
+def _note(made: Compilation) -> str:
+    """Why a model of IR version 3 hardly changes."""
+    overridable = sum(value.is_initializer() for value in made.model.graph.inputs)
+    if not overridable:
+        return ""
+    return (
+        f"note: {plural(overridable, 'initializer')} are also graph inputs, which a caller may override, so they "
+        "are no constants; --freeze-inputs makes them constants"
+    )
 
 
 def _step_json(step: Step) -> dict[str, Any]:

@@ -13,10 +13,9 @@ import onnx_ir as ir
 from graphc.errors import clean
 from graphc.report.drawing import macs, shown
 from graphc.report.page import indented
-from graphc.report.quantity import quantity
 from graphc.report.scopes import Leaf, Scope, scopes
 
-MERMAID = str.maketrans({c: f"#{ord(c)};" for c in '"#&<>`[]{}()|\\;'})
+MERMAID = str.maketrans({c: f"#{ord(c)};" for c in '"#&<>`|\\;'})
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def _body(root: Scope, drawn: Callable[[Leaf], str], boxed: Callable[[str, int, 
 
 def _lines(leaf: Leaf) -> list[str]:
     """What stands in a node's box."""
-    parameters = quantity(leaf.parameters, "parameters") if leaf.parameters else ""
+    parameters = f"{leaf.parameters:,} parameters" if leaf.parameters else ""
     label = leaf.label if leaf.label != leaf.node.op_type else ""
     return [line for line in (leaf.node.op_type, label, parameters, macs(leaf.cost)) if line]
 

@@ -167,9 +167,9 @@ def _check_size(x: Expander, module: Module) -> None:
     blocks = module.section("blocks")
     known = blocks.entries if isinstance(blocks, MappingTree) else {}
     try:
-        x.check_items(least_items(module.section("nodes"), known, x.limits.block_depth))
+        x.trace.check_items(least_items(module.section("nodes"), known, x.trace.limits.block_depth))
     except GraphcError as error:
-        x.report(error, module.tree.keys["nodes"])
+        x.trace.report(error, module.tree.keys["nodes"])
 
 
 def _narrowed(tree: MappingTree, target: str | None) -> MappingTree:
@@ -221,11 +221,11 @@ def _inputs(x: Expander, body: Body, types: Mapping[str, str], *section: str) ->
         except Poisoned:
             pass
         except GraphcError as error:
-            x.report(error, where)
+            x.trace.report(error, where)
         try:
             body.frame.bind(name, outputs)
         except GraphcError as error:
-            x.report(error, where)
+            x.trace.report(error, where)
     return found
 
 
@@ -244,7 +244,7 @@ def _outputs(x: Expander, body: Body) -> list[ir.Value]:
         except Poisoned:
             pass
         except GraphcError as error:
-            x.report(error, where)
+            x.trace.report(error, where)
     return found
 
 
@@ -270,7 +270,7 @@ def _check_output(x: Expander, body: Body, name: str, text: str, value: ir.Value
         type_ = TensorType.parse(text)
         sizes = sizes_at(type_, x.g.points, body.module.variables)
     except GraphcError as error:
-        x.report(error, where)
+        x.trace.report(error, where)
         return
     if value.dtype != type_.dtype or tuple(sizes) != x.g.sizes(value):
         kind = value.dtype.name.lower() if value.dtype else "of unknown type"
@@ -308,7 +308,7 @@ def _losses(x: Expander, body: Body) -> Iterator[Loss]:
         except Poisoned:
             pass
         except GraphcError as error:
-            x.report(error, item.where)
+            x.trace.report(error, item.where)
 
 
 def _loss(x: Expander, item: Item, body: Body, outputs: Outputs) -> Loss:

@@ -31,9 +31,9 @@ def call_block(x: Expander, item: Item, body: Body) -> Outputs:
     for label, outputs in inputs.items():
         frame.bind(label, outputs)
     frame.previous = next(iter(inputs.values())) if len(inputs) == 1 else None
-    with x.scope(item, body), x.calling(item, module):
+    with x.scope(item, body), x.trace.calling(module, name, item.where):
         for section, values in (("params", given), ("let", {})):
-            bind(module.section("blocks", name, section), values, frame, x.functions, x.report)
+            bind(module.section("blocks", name, section), values, frame, x.functions, x.trace.report)
         last = x.body(module.section("blocks", name, "do"), replace(body, frame=frame))
         if not block.outputs:
             return x.given(last, f"block '{name}'")
@@ -90,14 +90,14 @@ def call_import(x: Expander, item: Item, body: Body) -> Outputs:
         )
     inputs = _inputs(x, item, body, f"import '{name}'", list(module.spec.inputs))
     frame = Frame({**module.variables, **_bound_dims(x, item, module, inputs)})
-    bind(module.section("let"), {}, frame, x.functions, x.report)
+    bind(module.section("let"), {}, frame, x.functions, x.trace.report)
     for label, outputs in inputs.items():
         frame.bind(label, outputs)
     frame.previous = next(iter(inputs.values())) if len(inputs) == 1 else None
     inner = replace(body, module=replace(module, variables=frame.variables), frame=frame)
     with (
         x.scope(item, body, shared=module.path, frozen=declared.frozen),
-        x.entered(item.where, f"in import '{name}'"),
+        x.trace.entered(item.where, f"in import '{name}'"),
     ):
         x.body(module.section("nodes"), inner, until=declared.until)
     if declared.until is None:
@@ -128,7 +128,7 @@ def _named(x: Expander, frame: Frame, names: list[str], tree: Tree | None) -> Ou
             found[name] = frame.resolve(name)
         except GraphcError as error:
             where = located(tree, (name,), key=True) if isinstance(tree, MappingTree) else None
-            x.report(placed(error, where or (located(tree, (index,)) if tree else None)))
+            x.trace.report(placed(error, where or (located(tree, (index,)) if tree else None)))
             raise Poisoned from None
     outputs = Outputs.together(list(found.values()))
     return outputs if len(found) == 1 else Outputs(outputs.values, found, outputs.poisoned)

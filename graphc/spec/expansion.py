@@ -25,7 +25,7 @@ from graphc.spec.emit import Emitter
 from graphc.spec.items import Item, id_of, parse_item
 from graphc.spec.layers import Layer, as_arguments, layers
 from graphc.spec.modules import Module
-from graphc.spec.problems import Problems
+from graphc.spec.problems import LIMIT, Problems
 from graphc.spec.scope import (
     POISON,
     Frame,
@@ -37,12 +37,11 @@ from graphc.spec.scope import (
     placed,
     value_of,
 )
+from graphc.spec.trace import Trace
 from graphc.spec.tree import Mapping as MappingTree
 from graphc.spec.tree import Scalar, Tree
 from graphc.spec.tree import Sequence as SequenceTree
 
-ITEMS_PER_NODE = 2  # a spec may expand to this many items for each node it may have
-LIMIT = "spec/limit-exceeded"
 STOP_GRADIENT, LINT = "graphc.stop_gradient", "graphc.lint"  # keys of nodes' metadata_props
 
 
@@ -67,12 +66,9 @@ class Expander:
     def __init__(
         self, g: Emitter, problems: Problems, limits: Limits, source: Callable[[Where], str] = str
     ) -> None:
-        self.g, self.problems, self.limits, self.source = g, problems, limits, source
+        self.g, self.trace, self.source = g, Trace(problems, limits), source
         self.functions: Mapping[str, Callable[..., object]] = {"dim": self._dim}
         self.origins: dict[ir.Value, Where] = {}
-        self._stack: list[Note | None] = []
-        self._calling: list[tuple[int, str]] = []  # the blocks that are being expanded
-        self._items = 0
         self._parsed: dict[int, Item] = {}
 
     # ---------------------------------------------------------------- bodies
@@ -90,14 +86,14 @@ class Expander:
         outputs: Outputs | None = POISON
         where = tree.where
         try:
-            self.count()
+            self.trace.count()
             item = self.parsed(tree)
             where = item.where
             outputs = self._expand(item, body)
         except Poisoned:
             pass
         except GraphcError as error:
-            self.report(error, where)
+            self.trace.report(error, where)
         if outputs is None:
             return
         if name := id_of(tree):
@@ -110,7 +106,7 @@ class Expander:
                 raise GraphcError(f"'{name}' is the name of an import", code="spec/duplicate-id")
             body.frame.bind(name, outputs)
         except GraphcError as error:
-            self.report(error, located(tree, ("id",)))
+            self.trace.report(error, located(tree, ("id",)))
 
     def parsed(self, tree: Tree) -> Item:
         """The item of a tree; see `parse_item`."""
@@ -119,52 +115,7 @@ class Expander:
             found = self._parsed[id(tree)] = parse_item(tree)
         return found
 
-    # ---------------------------------------------------------------- bounds and reports
-
-    def count(self) -> None:
-        """Count one step of the expansion. Raises GraphcError (spec/limit-exceeded) if there are too many."""
-        self._items += 1
-        self.check_items(self._items)
-
-    def check_items(self, items: int) -> None:
-        """Raises GraphcError (spec/limit-exceeded) if the spec may not expand to so many items."""
-        most = ITEMS_PER_NODE * self.limits.graph_nodes
-        if items > most:
-            raise GraphcError(f"the spec expands to more than {most} items", code=LIMIT)
-
-    @contextmanager
-    def entered(self, where: Where, step: str | None = None) -> Iterator[None]:
-        """One body deeper; `step` is what errors say of it: `in repeat i=0`."""
-        if len(self._stack) >= self.limits.block_depth:
-            raise GraphcError(f"bodies are more than {self.limits.block_depth} deep", code=LIMIT, where=where)
-        self._stack.append(None if step is None else Note(step, where))
-        try:
-            yield
-        finally:
-            self._stack.pop()
-
-    @contextmanager
-    def calling(self, item: Item, module: Module) -> Iterator[None]:
-        """Inside a block. Raises GraphcError (spec/block-cycle) if that block is being expanded already."""
-        key = id(module), item.what
-        if key in self._calling:
-            raise GraphcError(
-                f"block '{item.what}' calls itself",
-                code="spec/block-cycle",
-                hint="use 'repeat' for a bounded loop",
-            )
-        self._calling.append(key)
-        try:
-            with self.entered(item.where, f"in block '{item.what}'"):
-                yield
-        finally:
-            self._calling.pop()
-
-    def report(self, error: GraphcError, where: Where | None = None) -> None:
-        """Keep an error, at `where` if it has no place, with the steps of the expansion that led to it."""
-        for one in error.all:
-            placed(one, where)
-        self.problems.add(error, [note for note in reversed(self._stack) if note])
+    # ---------------------------------------------------------------- what is emitted
 
     def scope(
         self,

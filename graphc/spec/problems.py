@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from graphc.errors import GraphcError, Note, collect
 
+LIMIT = "spec/limit-exceeded"
 MOST_MET = 1000  # times that errors are met again before the run stops
 
 
@@ -34,7 +35,7 @@ class Problems:
             key = one.where, one.code, None if notes else one.message
             self._found.setdefault(key, []).append(one)
             self._met += 1
-            limit_hit = one.code == "spec/limit-exceeded" or self._met > MOST_MET
+            limit_hit = one.code == LIMIT or self._met > MOST_MET
             if limit_hit or len(self._found) > self.most:
                 raise Stop
 

@@ -72,6 +72,8 @@ def _opened(part: Any) -> Any:
         for key, value in part.items()
         if key not in NOISE
     }
+    if part.get("items") == ITEM:
+        return inner
     closed = (
         part.get("type") in ("integer", "number", "boolean", "array") or "enum" in part or "const" in part
     )

@@ -29,9 +29,9 @@ def repeat(x: Expander, item: Item, body: Body) -> Outputs:
     variable, values = _iterations(x, item, body)
     label = x.g.unique(item.label) if values else ""
     for index, value in enumerate(values):
-        x.count()
+        x.trace.count()
         step = f"in repeat {variable}={shown(value)}"
-        with x.scope(item, body, f"{label}.{index}"), x.entered(item.where, step):
+        with x.scope(item, body, f"{label}.{index}"), x.trace.entered(item.where, step):
             outputs = x.body(item.section("do"), body.inner({variable: value}, outputs))
     return x.given(outputs, "the repeat")
 
@@ -61,7 +61,7 @@ def _iterations(x: Expander, item: Item, body: Body) -> tuple[str, Values[object
 def group(x: Expander, item: Item, body: Body) -> Outputs:
     """The body once: `{when: =deep, do: [...]}`."""
     begin = x.begin(item, body)
-    with x.scope(item, body), x.entered(item.where):
+    with x.scope(item, body), x.trace.entered(item.where):
         return x.given(x.body(item.section("do"), body.inner({}, begin)), "'do'")
 
 
@@ -76,7 +76,7 @@ def residual(x: Expander, item: Item, body: Body) -> Outputs:
         unknown="spec/unknown-argument",
     )
     begin = x.begin(item, body)
-    with x.scope(item, body), x.entered(item.where):
+    with x.scope(item, body), x.trace.entered(item.where):
         inner = x.body(parts["do"], body.inner({}, begin))
         with x.g.scope("shortcut"):
             short = x.body(parts.get("shortcut"), body.inner({}, begin))
@@ -112,7 +112,7 @@ def branch(x: Expander, item: Item, body: Body) -> Outputs:
     begin = x.begin(item, body)
     paths = parts["paths"]
     assert isinstance(paths, Sequence)
-    with x.scope(item, body), x.entered(item.where):
+    with x.scope(item, body), x.trace.entered(item.where):
         found = []
         for index, path in enumerate(paths):
             with x.g.scope(f"path.{index}"):

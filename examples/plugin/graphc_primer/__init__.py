@@ -1,0 +1,1 @@
+"""What Primer (So et al., NeurIPS 2021) adds to graphc: a layer, the rewrite it likes, and a lint."""
