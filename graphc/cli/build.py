@@ -42,7 +42,7 @@ Output = Annotated[
 Pipeline = Annotated[
     str | None,
     typer.Option(
-        "-p", "--passes", metavar="PIPELINE", help="Passes instead of the spec's own.", show_default=False
+        "-p", "--passes", metavar="PIPELINE", help="Instead of the spec's own passes; see graphc passes.", show_default=False
     ),
 ]
 NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not compare with the unoptimised model.")]
@@ -71,10 +71,11 @@ def build(
     force: Force = False,
     format: Format = "text",
 ) -> None:
-    """Build a spec, or optimise a model, and check the result on ONNX Runtime.
+    """Build a spec or optimise a model, and check the result.
 
     Writes net.onnx for net.yaml, net-variant.onnx for net.yaml@variant and net-optimised.onnx for net.onnx,
-    over an older one if there is one. A model that differs from the unoptimised one is not written.
+    over an older one if there is one. Both models run on ONNX Runtime, and if they
+    differ by more than rounding, nothing is written.
 
     \b
     Examples:

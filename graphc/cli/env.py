@@ -8,7 +8,7 @@ from graphc.cli.outcome import guarded, show
 
 @guarded
 def env(format: Format = "text") -> None:
-    """Print the versions and the execution providers that graphc finds: no paths, no names.
+    """Print the versions and execution providers in use.
 
     \b
     Examples:

@@ -29,7 +29,7 @@ def explain(
     limit: LimitPairs = None,
     format: Format = "text",
 ) -> None:
-    """Print the page of NAME: what it does, when it is legal, what it costs.
+    """Print what a rewrite, a pass, a layer or a lint does.
 
     With a spec or a model too: each place where the rewrite NAME fires or is refused, and why. Options go in
     braces, as in a pipeline.

@@ -14,7 +14,7 @@ Name = Annotated[str | None, typer.Argument(help="A layer, to see its page.", sh
 
 @guarded
 def layers(name: Name = None, format: Format = "text") -> None:
-    """List the layers that a spec can call, or show the parameters of one.
+    """List the layers that a spec can call, or describe one.
 
     \b
     Examples:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from graphc.report.page import Page
 
 FINDINGS, INTERNAL, INTERRUPTED, BROKEN_PIPE = 1, 3, 130, 141  # the last two as shells count signals
+ROOM = 20  # columns that a wrapped cell needs
 
 debug: ContextVar[bool] = ContextVar("debug", default=False)
 
@@ -84,11 +85,11 @@ def tell(text: str) -> None:
 
 
 def wrapped(line: str, width: int) -> str:
-    """A line broken between words and continued below its last column that begins in the left half."""
+    """A line broken between words and continued below its last column that has room for a few."""
     if len(line) <= width:
         return line
     starts = [found.end() for found in re.finditer(r"^\s+|\S {2,}(?=\S)", line)]
-    indent = max((start for start in starts if start <= width // 2), default=0)
+    indent = max((start for start in starts if width - start >= ROOM), default=0)
     return textwrap.fill(
         line,
         width,

@@ -36,7 +36,9 @@ def render(
     expanded: Expanded = False,
     format: Drawing = "text",
 ) -> None:
-    """Draw a spec or a model: its nodes grouped by scope, with shapes, parameters and multiply-accumulates.
+    """Draw a spec or a model as a tree or a diagram.
+
+    Nodes are grouped by scope, with shapes, parameters and multiply-accumulates.
 
     \b
     Examples:

@@ -16,9 +16,9 @@ For = Annotated[
 
 @guarded
 def schema(for_: For = None) -> None:
-    """Print the JSON Schema (draft-07) of the spec language, with the layers that are installed.
+    """Print the JSON Schema of the spec language, for editors.
 
-    An editor completes and checks a spec whose first line is
+    It is draft-07, with the layers that are installed. An editor completes and checks a spec whose first line is
     `# yaml-language-server: $schema=graphc-spec.schema.json`.
 
     \b

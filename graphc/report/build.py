@@ -164,16 +164,19 @@ def _check(report: Report | None) -> str:
 
 
 def _outputs(outputs: Sequence[Difference]) -> str:
-    rows = [
+    """The largest error of each output, absolute and relative to the output's largest element."""
+    rows = [("output", "max error", "relative", "allowed", "used")]
+    rows += [
         (
             output.name,
-            f"max error {output.max_abs:.2e}" if output.max_abs else "equal bit by bit",
-            f"= {output.max_rel:.1e} of max|a|" if output.max_abs else "",
-            f"{output.used:.0%} of the {output.allowed_rel:.1e} allowed" if output.allowed_rel else "",
+            f"{output.max_abs:.2e}" if output.max_abs else "0",
+            f"{output.max_rel:.1e}" if output.max_rel else "0",
+            f"{output.allowed_rel:.1e}" if output.allowed_rel else "bit-equal",
+            f"{100 * output.used:.0f} %" if output.allowed_rel else "",
         )
         for output in outputs
     ]
-    return table(rows, "<<<<", indent=2)
+    return table(rows, "<>>>>", indent=2)
 
 
 def _note(made: Compilation) -> str:
@@ -182,8 +185,8 @@ def _note(made: Compilation) -> str:
     if not overridable:
         return ""
     return (
-        f"note: {plural(overridable, 'initializer')} are also graph inputs, which a caller may override, so they "
-        "are no constants; --freeze-inputs makes them constants"
+        f"note: {plural(overridable, 'initializer')} can be overridden by a caller, being graph inputs too, "
+        "so no pass folds them; --freeze-inputs makes constants of them"
     )
 
 

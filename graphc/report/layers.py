@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from graphc.errors import GraphcError, suggest
-from graphc.report.page import Page, paragraphs, section, sentence
+from graphc.report.page import Page, paragraphs, section, sentence, unwrapped
 from graphc.report.quantity import plural
 from graphc.report.table import table
 from graphc.spec.layers import Layer, layers
@@ -61,7 +61,7 @@ def page(name: str) -> Page:
     ]
     text = paragraphs(
         f"{name}: a layer of the family '{_family(cls)}', takes {_inputs(int(fewest), most)}",
-        doc,
+        unwrapped(doc),
         section("written as", "\n".join(_usage(cls))),
         section("parameters", table([("", "type", "default", ""), *rows], "<<<<") if rows else "none"),
     )

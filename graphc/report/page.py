@@ -28,6 +28,11 @@ def sentence(doc: str) -> str:
     return found[0] if found else first
 
 
+def unwrapped(doc: str) -> str:
+    """A docstring with one line per paragraph, for whoever shows it to wrap; indented lines and lists stay."""
+    return re.sub(r"(?<=\S)\n(?=[^\s\-*])", " ", inspect.cleandoc(doc))
+
+
 def indented(text: str, by: int = 2) -> str:
     """Every line that is not empty, moved to the right."""
     return "\n".join(" " * by + line if line else line for line in text.splitlines())

@@ -17,7 +17,6 @@ from graphc.pipeline import (
     named_pipelines,
     onnx_ir_passes,
     parse,
-    pass_names,
 )
 from graphc.report.page import Page, paragraphs, section, sentence
 from graphc.report.table import table
@@ -31,7 +30,7 @@ def catalogue() -> Page:
             (name, sentence(_doc_of_entry(name))) for name in registry.entries(registry.PASSES)
         ],
         "passes of onnx_ir": [(name, _onnx_ir_doc(name)) for name in onnx_ir_passes()],
-        "named pipelines": [(name, ", ".join(step for step, _ in parse(text))) for name, text in named_pipelines().items()],
+        "named pipelines": [(name, ", ".join(_steps(name))) for name in named_pipelines()],
     }
     width = max((len(name) for members in rows.values() for name, _ in members), default=0)
     parts = [
@@ -154,13 +153,16 @@ def _require_rewrite(name: str) -> None:
 
 
 def _pipeline_page(name: str) -> Page:
-    text = named_pipelines()[name]
-    steps = [step for step, _ in parse(text)]
+    steps = _steps(name)
     rows = [(step, _one_line(step)) for step in steps]
     return Page(
         paragraphs(f"{name}: a named pipeline", table(rows, "<<", indent=2)),
-        {"name": name, "kind": "pipeline", "text": text, "passes": steps},
+        {"name": name, "kind": "pipeline", "text": named_pipelines()[name], "passes": steps},
     )
+
+
+def _steps(pipeline: str) -> list[str]:
+    return [name for name, _ in parse(named_pipelines()[pipeline])]
 
 
 def _class_page(name: str, cls: type[Any]) -> Page:
@@ -182,7 +184,7 @@ def _class_page(name: str, cls: type[Any]) -> Page:
 
 def _one_line(name: str) -> str:
     if name in named_pipelines():
-        return f"the pipeline {named_pipelines()[name]}"
+        return f"a named pipeline: {', '.join(_steps(name))}"
     return _onnx_ir_doc(name) if name in onnx_ir_passes() else sentence(_doc_of_entry(name))
 
 
@@ -194,8 +196,3 @@ def _onnx_ir_doc(name: str) -> str:
     """The first sentence of the class's own docstring; where it has none, its name says it."""
     doc = re.sub(r":\w+:|`", "", sentence(onnx_ir_passes()[name].__doc__ or ""))
     return doc or f"{name.replace('-', ' ').capitalize()}."
-
-
-def names() -> list[str]:
-    """Everything that has a page here."""
-    return pass_names()

@@ -20,7 +20,7 @@ from graphc.spec.diagnose import located, shown
 from graphc.spec.document import parse
 from graphc.spec.emit import Emitter
 from graphc.spec.expansion import Body, Expander
-from graphc.spec.interfaces import TensorType, points_of, sizes_at
+from graphc.spec.interfaces import TensorType, points_of, sizes_at, written
 from graphc.spec.items import Item
 from graphc.spec.language import Target
 from graphc.spec.modules import Loader, Module, parsed_overrides
@@ -190,16 +190,19 @@ def _narrowed(tree: MappingTree, target: str | None) -> MappingTree:
         )
     chosen = known[target]
     shapes = chosen.get("shapes") if isinstance(chosen, MappingTree) else None
-    if not isinstance(shapes, MappingTree) or not isinstance(dims, MappingTree):
+    if not isinstance(shapes, MappingTree):
         return tree
+    declared = dims.entries if isinstance(dims, MappingTree) else {}
     for name in shapes:
-        if name not in dims.entries:
+        if name not in declared:
             raise GraphcError(
                 f"dimension '{name}' is not declared",
                 code="spec/undeclared-dim",
                 where=shapes.keys.get(name, shapes.where),
-                hint=suggest(name, dims.entries),
+                hint=suggest(name, declared) or "this spec has no dims",
             )
+    if not isinstance(dims, MappingTree):
+        return tree
     narrowed = replace(dims, entries={**dims.entries, **shapes.entries}, keys={**dims.keys, **shapes.keys})
     return replace(tree, entries={**tree.entries, "dims": narrowed})
 
@@ -238,6 +241,12 @@ def _outputs(x: Expander, body: Body) -> list[ir.Value]:
         where = located(module.tree, ("outputs", name if types else index), key=bool(types))
         try:
             value = body.frame.resolve(name).single(name)
+            if name in module.spec.inputs or name in list(declared)[:index]:
+                raise GraphcError(
+                    f"'{name}' is an input or output of the graph already",
+                    code="spec/duplicate-id",
+                    hint=f"give it another id: {{id: {name}_out, Identity: {{}}, from: {name}}}",
+                )
             found.append(_output(x, name, value, found))
             if types:
                 _check_output(x, body, name, types[name], found[-1])
@@ -273,9 +282,8 @@ def _check_output(x: Expander, body: Body, name: str, text: str, value: ir.Value
         x.trace.report(error, where)
         return
     if value.dtype != type_.dtype or tuple(sizes) != x.g.sizes(value):
-        kind = value.dtype.name.lower() if value.dtype else "of unknown type"
         raise GraphcError(
-            f"output '{name}' is declared {text}, but is {kind} {x.g.show(value)}",
+            f"output '{name}' is declared {text}, but is {written(value.dtype, x.g.labels(value))}",
             code="spec/shape-mismatch",
             where=where,
             notes=x.made_by([value]),

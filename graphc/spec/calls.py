@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from graphc.errors import GraphcError, Where, collect, suggest
 from graphc.spec.diagnose import located
 from graphc.spec.emit import Sizes
-from graphc.spec.interfaces import TensorType
+from graphc.spec.interfaces import TensorType, written
 from graphc.spec.items import Item
 from graphc.spec.language import Block
 from graphc.spec.modules import Module, bind
@@ -181,9 +181,9 @@ def _sizes(
 
 def _refuse(x: Expander, item: Item, module: Module, name: str, given: Outputs) -> None:
     value = given.single(name)
-    kind = value.dtype.name.lower() if value.dtype else "of unknown type"
+    found = written(value.dtype, x.g.labels(value))
     raise GraphcError(
-        f"import '{item.what}': input '{name}' is {module.spec.inputs[name]}, given {kind} {x.g.show(value)}",
+        f"import '{item.what}': input '{name}' is {module.spec.inputs[name]}, given {found}",
         code="spec/shape-mismatch",
         notes=x.made_by([value]),
     )

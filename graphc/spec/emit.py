@@ -58,6 +58,7 @@ class Emitter:
         self.parameters: dict[str, Parameter] = {}
         self.constants: dict[str, ir.Value] = {}
         self._operands: dict[ir.Value, tuple[Operand, ...]] = {}  # one per point
+        self._sizes: dict[ir.Value, tuple[Sizes, ...]] = {}  # one per point, where all are known
         self._scopes: list[Scope] = [Scope()]
 
     # ---------------------------------------------------------------- where we are
@@ -91,17 +92,13 @@ class Emitter:
 
     def sizes(self, x: ir.Value) -> tuple[Sizes, ...]:
         """The shape of `x` at every point. Raises GraphcError (spec/unknown-shape) if ONNX could not infer it."""
-        found = []
-        for operand in self._operands[x]:
-            shape = operand.shape
-            if shape is None or not shape.is_static():
-                self.fail(
-                    f"the shape of '{x.name}' is not known here",
-                    code="spec/unknown-shape",
-                    hint="its operator gives a shape that depends on data; reshape it to a known shape first",
-                )
-            found.append(tuple(int(d) for d in shape.numpy()))
-        return tuple(found)
+        if x not in self._sizes:
+            self.fail(
+                f"the shape of '{x.name}' is not known here",
+                code="spec/unknown-shape",
+                hint="its operator gives a shape that depends on data; reshape it to a known shape first",
+            )
+        return self._sizes[x]
 
     def rank(self, x: ir.Value) -> int:
         """Number of axes of `x`."""
@@ -158,9 +155,7 @@ class Emitter:
     def input(self, name: str, dtype: ir.DataType, sizes: Sequence[Sizes]) -> ir.Value:
         """A graph input with one shape per point."""
         value = ir.Value(name=name, type=ir.TensorType(dtype))
-        self._operands[value] = tuple(Operand(value.type, ir.Shape(shape)) for shape in sizes)
-        value.shape = ir.Shape(self.labels(value))
-        return value
+        return self._keep(value, [Operand(value.type, ir.Shape(shape)) for shape in sizes])
 
     def parameter(
         self,
@@ -210,14 +205,13 @@ class Emitter:
         if key not in self.constants:
             value = self._fixed(f"const_{len(self.constants)}", wanted, array.shape)
             value.const_value = ir.tensor(array, dtype=wanted, name=value.name)
-            self._operands[value] = (Operand(value.type, value.shape, array),) * len(self.points)
+            self._keep(value, [Operand(value.type, ir.Shape(array.shape), array)] * len(self.points))
             self.constants[key] = value
         return self.constants[key]
 
     def _fixed(self, name: str, dtype: ir.DataType, shape: Sizes) -> ir.Value:
-        value = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(shape))
-        self._operands[value] = (Operand(value.type, value.shape),) * len(self.points)
-        return value
+        value = ir.Value(name=name, type=ir.TensorType(dtype))
+        return self._keep(value, [Operand(value.type, ir.Shape(shape))] * len(self.points))
 
     @overload
     def op(
@@ -269,14 +263,21 @@ class Emitter:
             for index in range(outputs)
         ]
         for index, value in enumerate(values):
-            self._operands[value] = tuple(per_point[index] for per_point in operands)
-            if all(o.shape is not None and o.shape.is_static() for o in self._operands[value]):
-                value.shape = ir.Shape(self.labels(value))
+            self._keep(value, [per_point[index] for per_point in operands])
         source = self._scopes[-1].source
         self.nodes.append(
             ir.Node(domain, op_type, inputs, attrs, outputs=values, name=path, doc_string=source or None)
         )
         return values[0] if outputs == 1 else tuple(values)
+
+    def _keep(self, value: ir.Value, operands: Sequence[Operand]) -> ir.Value:
+        """Remember what is known of a value at each point; its declared shape follows from that."""
+        self._operands[value] = tuple(operands)
+        sizes = [_static(operand.shape) for operand in operands]
+        if None not in sizes:
+            self._sizes[value] = tuple(each for each in sizes if each is not None)
+            value.shape = ir.Shape(self.labels(value))
+        return value
 
     def _node_name(self, name: str | None) -> str:
         if name is not None:
@@ -320,3 +321,11 @@ class Emitter:
 
 def _join(path: str, label: str) -> str:
     return f"{path}/{label}" if path and label else path or label
+
+
+def _static(shape: ir.Shape | None) -> Sizes | None:
+    """The sizes of a shape that has no symbolic dimension, else None."""
+    if shape is None:
+        return None
+    sizes = tuple(size for size in shape.dims if isinstance(size, int))
+    return sizes if len(sizes) == len(shape.dims) else None

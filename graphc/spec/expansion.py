@@ -229,7 +229,7 @@ class Expander:
         made = validated(
             cls,
             as_arguments(cls, arguments),
-            item.arguments,
+            None if arguments is None else item.arguments,
             owner=item.what,
             unknown="spec/unknown-argument",
         )

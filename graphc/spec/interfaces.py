@@ -50,6 +50,12 @@ class TensorType:
         return tuple(_size(text, names) for text in self.dims)
 
 
+def written(dtype: ir.DataType | None, labels: Sequence[int | str | None]) -> str:
+    """A type as a spec writes it: `f32[1, 3, H, W]`."""
+    spelling = next((word for word, known in DTYPES.items() if known == dtype), "?")
+    return f"{spelling}[{', '.join('?' if label is None else str(label) for label in labels)}]"
+
+
 def _split(text: str) -> list[str]:
     """The parts between the commas that are in no bracket."""
     parts, depth = [""], 0

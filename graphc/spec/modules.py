@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.errors import GraphcError, Note, Where, suggest
-from graphc.spec.diagnose import check, located, shown
+from graphc.spec.diagnose import Path, check, located, shown
 from graphc.spec.document import parse
 from graphc.spec.language import VERSION, Import, Spec
 from graphc.spec.problems import Problems
@@ -27,7 +27,6 @@ EVALUATED = frozenset(
 )  # sections that may hold =expressions
 BODIES = frozenset(("nodes", "losses"))  # of `train`: evaluated when they are expanded
 NAMES = ("params", "dims", "let")  # what everything else computes with
-OPTIONAL = {name for name, f in Spec.model_fields.items() if not f.is_required() and name not in NAMES}
 
 Report = Callable[[GraphcError], None]
 
@@ -95,10 +94,10 @@ class Loader:
             report(error)
             return None
         _bind_params(tree.get("params"), given, frame, report)
-        broken = _dims(tree.get("dims"), values, frame, report)
+        _dims(tree.get("dims"), values, frame, report)
         bind(tree.get("let"), {}, frame, {}, report)
-        broken += _sections(tree, values, frame, report)
-        spec, refused = _validated(tree, values, broken, report)
+        _sections(tree, values, frame, report)
+        spec, refused = _validated(tree, values, report)
         if spec is None:
             return None
         module = Module(spec, tree, frame.variables, path, declared, {}, refused)
@@ -273,57 +272,41 @@ def evaluated(tree: Tree, frame: Frame, functions: Functions, report: Report) ->
 # ---------------------------------------------------------------- sections
 
 
-def _dims(tree: Tree | None, values: dict[str, Any], frame: Frame, report: Report) -> list[str]:
+def _dims(tree: Tree | None, values: dict[str, Any], frame: Frame, report: Report) -> None:
     """Evaluate the dims and bind their names: to a size, or to a range that cannot be computed with."""
-    if tree is None:
-        return []
     if not isinstance(tree, Mapping):
-        values["dims"] = plain(tree)
-        return []
-    values["dims"] = {}
-    for name, dim in tree.entries.items():
-        value = evaluated(dim, frame, {}, report)
-        values["dims"][name] = value
+        return
+    values["dims"] = {name: evaluated(dim, frame, {}, report) for name, dim in tree.entries.items()}
+    for name, value in values["dims"].items():
         frame.variables[name] = value if isinstance(value, int) or value is POISON else DynamicDim(name)
-    failed = any(value is POISON for value in values["dims"].values())
-    return ["dims"] if failed else []
 
 
-def _sections(tree: Mapping, values: dict[str, Any], frame: Frame, report: Report) -> list[str]:
-    """Put every other section's plain data into `values`; returns the keys of those that fail."""
-    broken = []
+def _sections(tree: Mapping, values: dict[str, Any], frame: Frame, report: Report) -> None:
+    """Put every other section's plain data into `values`; what fails to evaluate is POISON."""
     for key, section in tree.entries.items():
         if key in values or (isinstance(section, Scalar) and section.value is None):
             continue
-        if key in EVALUATED:
-            values[key] = evaluated(section, frame, {}, report)
-        elif key == "train" and isinstance(section, Mapping):
+        if key not in EVALUATED:
+            values[key] = plain(section)
+        elif isinstance(section, Mapping):
             values[key] = {
-                name: plain(part) if name in BODIES else evaluated(part, frame, {}, report)
+                name: plain(part) if (key, name) in BODIES else evaluated(part, frame, {}, report)
                 for name, part in section.entries.items()
             }
         else:
-            values[key] = plain(section)
-        if values[key] is POISON or (isinstance(values[key], dict) and POISON in values[key].values()):
-            broken.append(key)
-    return broken
+            values[key] = evaluated(section, frame, {}, report)
 
 
-def _validated(
-    tree: Mapping, values: dict[str, Any], broken: Sequence[str], report: Report
-) -> tuple[Spec | None, set[str]]:
+def _validated(tree: Mapping, values: dict[str, Any], report: Report) -> tuple[Spec | None, set[str]]:
     """The checked spec without what is wrong in it, and the names of the blocks and imports left out."""
-    refused: set[str] = set()
-    lost = any(key not in OPTIONAL for key in broken)
-    for key in broken:
-        refused |= _drop(values, (key,))
+    failed = _failed(values)
+    refused = {name for path in failed for name in _drop(values, path)}
     spec, findings = check(Spec, values, tree)
+    findings = [finding for finding in findings if not finding.path or finding.path not in failed]
     for finding in findings:
-        if finding.path and finding.path[0] in broken:
-            continue  # it is missing because its expressions failed, which has been reported
         report(finding.error)
-        lost |= not finding.path or (finding.path[0] in Spec.model_fields and finding.path[0] not in OPTIONAL)
-    if lost:
+    needed = {None, *NAMES, *(name for name, field in Spec.model_fields.items() if field.is_required())}
+    if any((path[0] if path else None) in needed for path in (*failed, *(f.path for f in findings))):
         return None, refused
     for depth in (2, 1):  # first without the entries that are wrong, then without their sections
         for finding in findings:
@@ -332,7 +315,16 @@ def _validated(
     return spec, refused
 
 
-def _drop(values: dict[str, Any], path: tuple[str | int, ...]) -> set[str]:
+def _failed(values: dict[str, Any]) -> list[Path]:
+    """The sections, and the entries of sections, that did not evaluate."""
+    found: list[Path] = [(key,) for key, section in values.items() if section is POISON]
+    for key, section in values.items():
+        if isinstance(section, dict):
+            found += [(key, name) for name, value in section.items() if value is POISON]
+    return found
+
+
+def _drop(values: dict[str, Any], path: Path) -> set[str]:
     """Leave out the section or its entry at `path`; returns the names of blocks and imports lost by that."""
     section = values.get(str(path[0]))
     if len(path) > 1 and isinstance(section, dict):

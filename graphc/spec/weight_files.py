@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
+import os
 import re
 import zipfile
 import zlib
@@ -32,10 +33,8 @@ MAX_NPY_HEADER = 10_000  # bytes; what numpy itself takes as safe to parse
 RATIO_EXEMPT = 64 << 20  # bytes: below, any compression ratio will do
 NPY_VERSIONS = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}  # version: bytes of the header's length
 NPY_TYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
-END_OF_ZIP, ZIP64_LOCATOR = (
-    (b"PK\x05\x06", 22),
-    (b"PK\x06\x07", 20),
-)  # signature and length of the last records
+END_OF_ZIP, END_SIZE = b"PK\x05\x06", 22  # the last record, when no comment follows
+ZIP64_LOCATOR, LOCATOR_SIZE = b"PK\x06\x07", 20  # stands before it when there are 64-bit sizes
 SAFETENSORS_TYPES = {
     "BOOL": ir.DataType.BOOL,
     **{f"I{bits}": ir.DataType[f"INT{bits}"] for bits in (8, 16, 32, 64)},
@@ -84,20 +83,16 @@ def _damage(path: Path, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        _refuse(path, f"cannot be read: {error}", hint="it is truncated or of another format; write it again")
+        _refuse(
+            path,
+            f"cannot be read: {str(error) or type(error).__name__}",
+            hint="it is truncated or of another format; write it again",
+        )
 
 
 # ---------------------------------------------------------------- npz
 
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 @contextmanager
@@ -115,14 +110,13 @@ def _npz(path: Path, limits: Limits) -> Iterator[dict[str, Stored]]:
 
 def _check_directory_size(path: Path) -> None:
     """Bound the table of contents before zipfile reads it. Only numpy's plain kind of end record will do."""
-    (end_mark, end_size), (locator, locator_size) = END_OF_ZIP, ZIP64_LOCATOR
     with path.open("rb") as stream:
-        stream.seek(-min(end_size + locator_size, path.stat().st_size), 2)
+        stream.seek(-min(END_SIZE + LOCATOR_SIZE, path.stat().st_size), os.SEEK_END)
         tail = stream.read()
-    end = tail[-end_size:]
-    if not end.startswith(end_mark) or end[-2:] != b"\0\0":
+    end = tail[-END_SIZE:]
+    if not end.startswith(END_OF_ZIP) or end[-2:] != b"\0\0":
         _refuse(path, "is no npz file", hint="write it with numpy.savez")
-    if tail.startswith(locator):
+    if tail.startswith(ZIP64_LOCATOR):
         _refuse(path, "is a zip64 archive", "spec/limit-exceeded", "use safetensors for this many tensors")
     if int.from_bytes(end[12:16], "little") > MAX_DIRECTORY:
         _refuse(path, f"has a table of contents above {MAX_DIRECTORY} bytes", "security/archive-bomb")

@@ -90,8 +90,8 @@ def _conv(g: CaseBuilder, *, transposed: bool = False, **attributes: object) -> 
     if transposed:
         return g.ConvTranspose(
             g.input(1, 4, 5, 6), g.weight(4, 2, 3, 3), group=2, strides=(2, 1), **attributes
-        )  # type: ignore[no-any-return] # a tape's methods are untyped
-    return g.Conv(g.input(1, 3, 5, 6), g.weight(4, 3, 3, 3), g.weight(4), **attributes)  # type: ignore[no-any-return] # as above
+        )
+    return g.Conv(g.input(1, 3, 5, 6), g.weight(4, 3, 3, 3), g.weight(4), **attributes)
 
 
 @fold_affine_into_conv.cases
@@ -178,4 +178,4 @@ def _overflowing(g: CaseBuilder) -> ir.Value:
     """A convolution of zeros stays zero, but infinite weights would make it not a number."""
     x = g.input(1, 1, 3, 3)
     conv = g.Conv(g.Sub(x, x), g.constant(np.full((1, 1, 1, 1), 1e30, np.float32)))
-    return g.Mul(conv, g.constant(np.float32(1e30)))  # type: ignore[no-any-return] # as above
+    return g.Mul(conv, g.constant(np.float32(1e30)))

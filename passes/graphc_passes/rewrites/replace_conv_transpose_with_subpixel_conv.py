@@ -16,7 +16,18 @@ import onnx_ir as ir
 from graphc_passes.filters import ConstantConv
 from graphc_passes.rearrange import crop, depth_to_space
 
-from graphc import Axis, Case, CaseBuilder, Convolution, Refusal, Tape, View, read_convolution, require, rewrite
+from graphc import (
+    Axis,
+    Case,
+    CaseBuilder,
+    Convolution,
+    Refusal,
+    Tape,
+    View,
+    read_convolution,
+    require,
+    rewrite,
+)
 from graphc import transpose_filter
 
 ANY_SIZE = 1 << 12  # stands for a size known at run time only; pads and crops do not depend on it
@@ -81,7 +92,9 @@ def _sides(pads: Sequence[tuple[int, int]], change: object) -> tuple[list[int], 
     return [change(begin) for begin, _ in pads], [change(end) for _, end in pads]
 
 
-def _case(name: str, x: tuple[object, ...], w: tuple[int, ...], *, bias: int = 0, **attributes: object) -> Case:
+def _case(
+    name: str, x: tuple[object, ...], w: tuple[int, ...], *, bias: int = 0, **attributes: object
+) -> Case:
     def build(g: CaseBuilder) -> ir.Value:
         return g.ConvTranspose(g.input(*x), g.weight(*w), g.weight(bias) if bias else None, **attributes)  # type: ignore[no-any-return, arg-type] # a tape's methods are untyped
 
@@ -90,8 +103,17 @@ def _case(name: str, x: tuple[object, ...], w: tuple[int, ...], *, bias: int = 0
 
 @replace_conv_transpose_with_subpixel_conv.cases
 def cases() -> Iterator[Case]:
-    yield _case("kernel 4, stride 2, pads 1", (1, 3, 5, 6), (3, 4, 4, 4), bias=4, strides=(2, 2), pads=(1, 1, 1, 1))
-    yield _case("kernel 3, output padding", (2, 3, 5, 6), (3, 4, 3, 3), strides=(2, 2), pads=(1, 1, 1, 1), output_padding=(1, 1))
+    yield _case(
+        "kernel 4, stride 2, pads 1", (1, 3, 5, 6), (3, 4, 4, 4), bias=4, strides=(2, 2), pads=(1, 1, 1, 1)
+    )
+    yield _case(
+        "kernel 3, output padding",
+        (2, 3, 5, 6),
+        (3, 4, 3, 3),
+        strides=(2, 2),
+        pads=(1, 1, 1, 1),
+        output_padding=(1, 1),
+    )
     yield _case("kernel = stride", (1, 3, 4, 5), (3, 2, 2, 2), bias=2, strides=(2, 2))
     yield _case("kernel smaller than stride", (1, 3, 4, 5), (3, 2, 2, 1), bias=2, strides=(3, 3))
     yield _case("stride 1", (1, 3, 5, 6), (3, 4, 3, 3), bias=4, pads=(1, 1, 1, 1))
@@ -104,7 +126,9 @@ def cases() -> Iterator[Case]:
     yield _case("output_shape", (1, 3, 5, 6), (3, 4, 3, 3), strides=(2, 2), output_shape=(10, 12))
     yield _case("pads that crop input away", (1, 3, 6, 7), (3, 4, 3, 3), strides=(2, 2), pads=(4, 3, 5, 0))
     yield _case("a dynamic size", ("N", 3, "H", "W"), (3, 4, 4, 4), strides=(2, 2), pads=(1, 1, 1, 1))
-    yield _case("a dynamic size, unequal strides", ("N", 3, "H", "W"), (3, 4, 4, 4), strides=(2, 3), pads=(1, 1, 1, 1))
+    yield _case(
+        "a dynamic size, unequal strides", ("N", 3, "H", "W"), (3, 4, 4, 4), strides=(2, 3), pads=(1, 1, 1, 1)
+    )
     yield Case(
         "a filter that is computed",
         lambda g: g.ConvTranspose(g.input(1, 3, 5, 6), g.input(3, 4, 3, 3)),
@@ -112,7 +136,9 @@ def cases() -> Iterator[Case]:
     )
     yield Case(
         "output_shape and a dynamic size",
-        lambda g: g.ConvTranspose(g.input(1, 3, 5, "W"), g.weight(3, 4, 3, 3), strides=(2, 2), output_shape=(10, 12)),
+        lambda g: g.ConvTranspose(
+            g.input(1, 3, 5, "W"), g.weight(3, 4, 3, 3), strides=(2, 2), output_shape=(10, 12)
+        ),
         refuses="output_shape with a size that is not known: the pads depend on it",
     )
     yield Case(

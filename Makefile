@@ -1,0 +1,37 @@
+# Needs Python 3.11 or newer and make, nothing else. `make PYTHON=python3.12 test` takes another Python.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+DEMOS := style_transfer can@can24 super_resolution@x4
+
+.PHONY: help demo test lint catalogue clean
+
+help: ## show what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## build three networks to optimised, checked ONNX models in demo/
+	@mkdir -p demo
+	@set -e; for spec in $(DEMOS); do \
+	  name=$${spec%@*}; variant=$${spec#"$$name"}; \
+	  $(BIN)/graphc build "specs/$$name.yaml$$variant" -o "demo/$$name.onnx"; echo; \
+	done
+
+test: $(INSTALLED) ## run the tests
+	$(BIN)/python -m pytest -n auto
+
+lint: $(INSTALLED) ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+catalogue: $(INSTALLED) ## write the generated pages: passes/README.md and graphc/spec/layers/README.md
+	$(BIN)/python -m graphc.catalogue --write
+
+clean: ## remove what make made
+	rm -rf .venv demo
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
