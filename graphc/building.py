@@ -15,7 +15,7 @@ from graphc.limits import DEFAULT, Limits
 from graphc.model import load
 from graphc.pipeline import Pipeline, Record
 from graphc.runtime.equivalence import Report, check
-from graphc.runtime.session import require_provider
+from graphc.runtime.session import Provider, require_provider
 from graphc.runtime.tolerance import derive
 
 Progress = Callable[[str, ir.Model], None]
@@ -40,7 +40,7 @@ def compile(
     params: Mapping[str, Any] | None = None,
     pipeline: str | Sequence[Any] | None = None,
     target: str | None = None,
-    provider: str = "cpu",
+    provider: Provider = "cpu",
     verify: bool = True,
     seed: int | None = None,
     freeze_inputs: bool = False,
@@ -65,11 +65,11 @@ def compile(
         return Compilation(result.model, original, result.record, None)
     if before_step:
         before_step("check", result.model)
-    fired = [step for step in result.record.steps if step.modified]
-    report = check(original, result.model, provider=provider, tolerance=derive(original, fired))
+    report = check(original, result.model, provider=provider, tolerance=derive(original, result.record.steps))
     if not report.passed:
+        worst = report.worst
         raise GraphcError(
-            f"the optimised model differs from the original: {report.worst}",
+            f"output '{worst.name}' of the optimised model differs from the original: {worst.reason}",
             code="numerics/output-mismatch",
             hint="find the pass with --dump-after-each DIR and report it; nothing was written",
         )

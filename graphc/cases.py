@@ -137,7 +137,7 @@ def _attributes(case: Case) -> Iterator[Neighbour]:
 
 
 def _other_values(node: ir.Node, name: str, declared: onnx.defs.OpSchema.Attribute) -> Iterator[Any]:
-    kind = declared.type.name
+    kind = str(declared.type).rpartition(".")[2]
     rank = next((len(v.shape) - 2 for v in node.inputs if v is not None and v.shape is not None), 2)
     given = node.attributes[name].value if name in node.attributes else None
     if kind == "INT":
@@ -160,7 +160,7 @@ def _constants(case: Case) -> Iterator[Neighbour]:
         if tensor is None or tensor.size == 0:
             continue
         content = tensor.numpy()
-        changes = [("0", 0), ("1", 1), ("-1", -1)]
+        changes: list[tuple[str, float]] = [("0", 0), ("1", 1), ("-1", -1)]
         if content.dtype.kind == "f":
             changes += [("large", 1e4), ("tiny", 1e-7)]
         for label, value in changes:
@@ -225,12 +225,12 @@ def _shapes(case: Case) -> Iterator[Neighbour]:
         if value.is_initializer() or value.shape is None:
             continue
         for axis in range(len(value.shape)):
+            old = value.shape[axis]
             changes: list[int | str | None] = ["D", None, 1, 0]
-            if isinstance(value.shape[axis], int):
-                changes += [int(value.shape[axis]) + 1, int(value.shape[axis]) + 4]
+            changes += [old + 1, old + 4] if isinstance(old, int) else []
             for size in changes:
                 model = case.model()
-                sizes = list(value.shape)
+                sizes: list[Any] = list(value.shape)
                 sizes[axis] = size
                 model.graph.inputs[index].shape = ir.Shape(sizes)
                 yield Neighbour(f"{value.name} axis {axis} is {size}", _unshaped(model))

@@ -59,4 +59,5 @@ def _evaluate(
     graph.input.extend(onnx.ValueInfoProto(name=f"x{i}") for i, c in enumerate(contents) if c is not None)
     model = onnx.ModelProto(graph=graph, ir_version=10, opset_import=[onnx.OperatorSetIdProto(version=opset)])
     feeds = {f"x{i}": c for i, c in enumerate(contents) if c is not None}
-    return np.asarray(ReferenceEvaluator(model).run(None, feeds)[0])
+    (result,) = ReferenceEvaluator(model).run(None, feeds)
+    return np.asarray(result)

@@ -139,15 +139,13 @@ def violations(rewrite: Rewrite) -> Iterator[tuple[str, str, str]]:
     for case in rewrite.all_cases():
         laws = [refuses, conditions_are_needed] if case.refuses else firing
         for law in [*laws, neighbours_stay_right]:
-            yield from _violation(law, case.name, lambda law=law, case=case: law(rewrite, case))
-    yield from _violation(conditions_have_cases, "", lambda: conditions_have_cases(rewrite))
+            yield from _violation(law, case.name, rewrite, case)
+    yield from _violation(conditions_have_cases, "", rewrite)
 
 
-def _violation(
-    law: Callable[..., object], case: str, run: Callable[[], object]
-) -> Iterator[tuple[str, str, str]]:
+def _violation(law: Callable[..., object], case: str, *arguments: object) -> Iterator[tuple[str, str, str]]:
     try:
-        run()
+        law(*arguments)
     except AssertionError as error:
         yield law.__name__, case, str(error)
 
@@ -251,7 +249,7 @@ def _reference(model: ir.Model, inputs: Mapping[str, np.ndarray]) -> Arrays:
     return dict(zip(names, (np.asarray(array) for array in found), strict=True))
 
 
-class Conv(OpRun):  # type: ignore[misc] # onnx.reference is untyped
+class Conv(OpRun):
     """Conv by the executable nest."""
 
     def _run(
@@ -260,7 +258,7 @@ class Conv(OpRun):  # type: ignore[misc] # onnx.reference is untyped
         return (_nest("Conv", x, w, b, attributes),)
 
 
-class ConvTranspose(OpRun):  # type: ignore[misc] # onnx.reference is untyped
+class ConvTranspose(OpRun):
     """ConvTranspose by the executable nest."""
 
     def _run(
@@ -269,7 +267,7 @@ class ConvTranspose(OpRun):  # type: ignore[misc] # onnx.reference is untyped
         return (_nest("ConvTranspose", x, w, b, attributes),)
 
 
-class BatchNormalization(OpRun):  # type: ignore[misc] # onnx.reference is untyped
+class BatchNormalization(OpRun):
     """Inference, as opset 9 to 13 define it: there `onnx.reference` takes the batch's own statistics."""
 
     def _run(self, x: np.ndarray, *per_channel: np.ndarray, epsilon: float, **_: Any) -> tuple[np.ndarray]:

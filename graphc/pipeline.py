@@ -24,14 +24,13 @@ from onnx_ir.passes import common
 from graphc import registry
 from graphc.analysis.summary import Summary, summarise
 from graphc.errors import GraphcError, suggest
-from graphc.rewriting import Rewrite, RewritePass, Site
-
-PassLike = "str | Mapping[str, Any] | Rewrite | ir.passes.PassBase"
+from graphc.rewriting import NUMERICS, Rewrite, RewritePass, Site
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one pass did. `numerics` is the rewrite's; None for a pass that is not a graphc rewrite."""
+    """What one pass did. `numerics` is that of the change: "exact" if there was none, "reassociates" for a foreign
+    pass, else the rewrite's; `bound` is the sum over the sites of an approximating one, relative."""
 
     name: str
     modified: bool
@@ -40,7 +39,7 @@ class Step:
     before: Summary
     after: Summary
     seconds: float
-    numerics: str | None
+    numerics: str
     bound: float = 0.0
 
 
@@ -53,14 +52,7 @@ class Record:
     @property
     def numerics(self) -> str:
         """The loosest numerics among the rewrites that fired: exact, reassociates or approximates."""
-        order = ("exact", "reassociates", "approximates")
-        fired = [step.numerics or "reassociates" for step in self.steps if step.modified]
-        return max(fired, key=order.index, default="exact")
-
-    @property
-    def bound(self) -> float:
-        """The sum of the bounds of the approximating rewrites that fired, relative."""
-        return sum(step.bound for step in self.steps if step.modified)
+        return max((step.numerics for step in self.steps), key=NUMERICS.index, default="exact")
 
     @property
     def fired(self) -> dict[str, int]:
@@ -274,7 +266,8 @@ def _step(
     each: ir.passes.PassBase, name: str, modified: bool, before: Summary, after: Summary, seconds: float
 ) -> Step:
     if not isinstance(each, RewritePass):
-        return Step(name, modified, (), (), before, after, seconds, None)
+        numerics = "reassociates" if modified else "exact"
+        return Step(name, modified, (), (), before, after, seconds, numerics)
     return Step(
         name,
         modified,
@@ -283,6 +276,6 @@ def _step(
         before,
         after,
         seconds,
-        each.rewrite.numerics,
-        each.rewrite.bound,
+        each.rewrite.numerics if modified else "exact",
+        each.rewrite.bound * len(each.fired),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -90,12 +91,12 @@ class Rewrite:
     @property
     def doc(self) -> str:
         """The docstring of the rewrite's module: what, law, why."""
-        return inspect.cleandoc(inspect.getmodule(self.construct).__doc__ or "")  # type: ignore[union-attr] # a function has a module
+        return inspect.cleandoc(sys.modules[self.construct.__module__].__doc__ or "")
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """Every `require` in the rewrite's module, in source order."""
-        return conditions_of(inspect.getsource(inspect.getmodule(self.construct)))  # type: ignore[arg-type] # as above
+        return conditions_of(inspect.getsource(sys.modules[self.construct.__module__]))
 
     @property
     def options(self) -> dict[str, Any]:

@@ -220,13 +220,10 @@ def _is_constant_node(node: ir.Node) -> bool:
 
 
 def _can_take_name(old: ir.Value, new: ir.Value) -> bool:
-    fixed = new.is_graph_input() or new.is_graph_output() or new.is_initializer()
-    same_graph = (
-        new.producer() is not None
-        and old.producer() is not None
-        and new.producer().graph is old.producer().graph
-    )  # type: ignore[union-attr] # both are not None
-    return not fixed and same_graph
+    if new.is_graph_input() or new.is_graph_output() or new.is_initializer():
+        return False
+    maker, old_maker = new.producer(), old.producer()
+    return maker is not None and old_maker is not None and maker.graph is old_maker.graph
 
 
 def _shapes_agree(old: ir.Shape | None, new: ir.Shape | None) -> bool:

@@ -62,9 +62,7 @@ class Tape:
         elif array.dtype.kind in "iu":
             array = array.astype(np.int64)
         tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=name)
-        value = ir.Value(
-            name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(tensor.shape), const_value=tensor
-        )
+        value = ir.val(name, const_value=tensor)
         self.initializers.append(value)
         return value
 

@@ -29,9 +29,9 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("fresh")
     venv.create(directory, with_pip=False)
     python = directory / "bin" / "python"
-    site_packages = Path(run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=directory).strip())
+    where = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=directory)
     parent = sysconfig.get_path("purelib")
-    (site_packages / "parent.pth").write_text(f"import site; site.addsitedir({parent!r})\n")
+    Path(where.strip(), "parent.pth").write_text(f"import site; site.addsitedir({parent!r})\n")
     offline = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
     run(python, "-m", "pip", "install", *offline, PLUGIN, cwd=directory)
     return python

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import onnx_ir as ir
 
+from graphc.errors import GraphcError
 from graphc.inference import InferenceError, Operand, infer, operand_of
 
 DIMS = "graphc.dims"  # model metadata: the ranges of the spec's dims, as JSON
@@ -17,9 +19,30 @@ Range = Mapping[str, int]
 
 
 def declared_dims(model: ir.Model) -> dict[str, dict[str, int]]:
-    """The spec's ranged dims, name -> {min, opt, max, multiple_of}; empty for a model that graphc did not build."""
-    found: dict[str, dict[str, int]] = json.loads(model.metadata_props.get(DIMS, "{}"))
-    return found
+    """The spec's ranged dims, name -> {min, opt, max, multiple_of}; empty for a model that graphc did not build.
+
+    Metadata is untrusted: raises GraphcError (run/not-analysed) when it says anything else.
+    """
+    text = model.metadata_props.get(DIMS, "{}")
+    try:
+        return {str(name): _sizes(found) for name, found in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise GraphcError(
+            f"metadata property '{DIMS}' is no mapping of names to ranges: {text[:80]}",
+            code="run/not-analysed",
+        ) from None
+
+
+def _sizes(found: Any) -> dict[str, int]:
+    sizes = {"opt": int(found)} if isinstance(found, int) else {str(key): int(n) for key, n in found.items()}
+    if min(sizes.values(), default=1) < 1:
+        raise ValueError("a size is at least 1")
+    return sizes
+
+
+def preferred_dims(model: ir.Model) -> dict[str, int]:
+    """The size of each of the spec's ranged dims to be fast at, its `opt`."""
+    return {name: sizes["opt"] for name, sizes in declared_dims(model).items() if "opt" in sizes}
 
 
 def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
@@ -30,7 +53,7 @@ def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
     """
     if all(_is_static(value) for node in model.graph for value in node.outputs):
         return model
-    sizes = {name: found["opt"] for name, found in declared_dims(model).items()} | dict(dims or {})
+    sizes = preferred_dims(model) | dict(dims or {})
     bound = model.clone()
     known: dict[ir.Value, Operand] = {}
     for value in bound.graph.inputs:

@@ -19,8 +19,9 @@ from graphc.cli.options import (
     is_model,
     limits,
     pairs,
+    split,
 )
-from graphc.cli.outcome import guarded, show
+from graphc.cli.outcome import guarded, make_directory, require_directory, show
 from graphc.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ Output = Annotated[
 Pipeline = Annotated[
     str | None,
     typer.Option(
-        "-p", "--passes", metavar="PIPELINE", help="Instead of the spec's own passes; see graphc passes.", show_default=False
+        "-p",
+        "--passes",
+        metavar="PIPELINE",
+        help="Instead of the spec's own passes; see graphc passes.",
+        show_default=False,
     ),
 ]
 NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not compare with the unoptimised model.")]
@@ -87,8 +92,9 @@ def build(
     from graphc.report import build as report
 
     out = output or default_output(source)
+    require_directory(out.parent)  # before minutes of work, not after
     given, bounds = pairs(params, "--set"), limits(limit)
-    dumps = _Dumps(dump_after_each)
+    dumps = _Dumps(dump_after_each, split(source)[0])
     with progress() as say:
         say(f"reading {source}")
         made = compile(
@@ -113,17 +119,17 @@ def default_output(source: str) -> Path:
     """`specs/can.yaml@can24` -> `can-can24.onnx` in the current directory; a model is not its own output."""
     if is_model(source):
         return Path(f"{Path(source).stem}-optimised.onnx")
-    from graphc.spec.project import split_variant
-
-    path, variant = split_variant(source)
-    return Path(f"{Path(path).stem}{f'-{variant}' if variant else ''}.onnx")
+    path, variant = split(source)
+    return Path(f"{path.stem}{f'-{variant}' if variant else ''}.onnx")
 
 
 class _Dumps:
     """Writes the model after each pass, numbered in their order, if there is a directory for it."""
 
-    def __init__(self, directory: Path | None) -> None:
-        self.directory, self.count = directory, 0
+    def __init__(self, directory: Path | None, source: Path) -> None:
+        self.directory, self.source, self.count = directory, source, 0
+        if directory is not None:
+            make_directory(directory)
 
     def write(self, name: str, model: ir.Model) -> None:
         from graphc.model import save
@@ -131,18 +137,15 @@ class _Dumps:
         if self.directory is None:
             return
         self.count += 1
-        self.directory.mkdir(parents=True, exist_ok=True)
-        save(model, self.directory / f"{self.count:02}-{name}.onnx")
+        save(model, self.directory / f"{self.count:02}-{name}.onnx", sources=[self.source])
 
 
 def _write(made: Compilation, source: str, out: Path, force: bool) -> Written:
-    from graphc.analysis.binding import declared_dims
-    from graphc.model import save
+    from graphc.analysis.binding import preferred_dims
+    from graphc.model import INLINE_BYTES, needs_data_file, save
     from graphc.report.build import Written
 
-    save(made.model, out, sources=[source], force=force)
+    save(made.model, out, sources=[split(source)[0]], force=force)
     data = out.with_name(f"{out.name}.data")
-    files = (out, data) if data.exists() else (out,)
-    steps = made.record.steps
-    dims = {name: found["opt"] for name, found in declared_dims(made.original).items()}
-    return Written(source, made, files, steps[0].before, steps[-1].after, dims)
+    files = (out, data) if needs_data_file(made.model, INLINE_BYTES) and data.exists() else (out,)
+    return Written(source, made, files, preferred_dims(made.original))

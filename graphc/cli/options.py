@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -93,6 +94,16 @@ def limits(given: Sequence[str] | None) -> Limits:
 def is_model(source: str) -> bool:
     """Whether a source is an ONNX model and not a spec."""
     return source.endswith(".onnx")
+
+
+def split(source: str) -> tuple[Path, str | None]:
+    """The file of a source, and the variant that it names."""
+    if is_model(source):
+        return Path(source), None
+    from graphc.spec.project import split_variant
+
+    path, variant = split_variant(source)
+    return Path(path), variant
 
 
 def open_model(

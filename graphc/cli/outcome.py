@@ -79,6 +79,20 @@ def write(path: Path, text: str, *, overwrite: bool = True) -> None:
         raise GraphcError(f"cannot write '{path}': {error.strerror}", code="run/write-failed") from None
 
 
+def require_directory(path: Path) -> None:
+    """Raises GraphcError (run/file-not-found) unless there is such a directory."""
+    if not path.is_dir():
+        raise GraphcError(f"no such directory: {path}", code="run/file-not-found")
+
+
+def make_directory(path: Path) -> None:
+    """A directory and those above it. Raises GraphcError (run/write-failed)."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GraphcError(f"cannot make '{path}': {error.strerror}", code="run/write-failed") from None
+
+
 def tell(text: str) -> None:
     """Say something that is not the result."""
     print(text, file=sys.stderr)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from graphc.errors import clean
+
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
@@ -19,4 +21,4 @@ def progress() -> Iterator[Callable[[str], None]]:
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("starting", total=None)
-        yield lambda doing: shown.update(task, description=doing)
+        yield lambda doing: shown.update(task, description=clean(doing))

@@ -18,8 +18,8 @@ For = Annotated[
 def schema(for_: For = None) -> None:
     """Print the JSON Schema of the spec language, for editors.
 
-    It is draft-07, with the layers that are installed. An editor completes and checks a spec whose first line is
-    `# yaml-language-server: $schema=graphc-spec.schema.json`.
+    It is draft-07, with the layers that are installed. An editor with a YAML language server completes and
+    checks a spec whose first line is `# yaml-language-server: $schema=graphc-spec.schema.json`.
 
     \b
     Examples:

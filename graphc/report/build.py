@@ -29,9 +29,17 @@ class Written:
     source: str
     compilation: Compilation
     files: tuple[Path, ...]
-    before: Summary
-    after: Summary
     dims: dict[str, int]
+
+    @property
+    def before(self) -> Summary:
+        """The model before the first pass."""
+        return self.compilation.record.steps[0].before
+
+    @property
+    def after(self) -> Summary:
+        """The model after the last pass."""
+        return self.compilation.record.steps[-1].after
 
 
 def page(build: Written) -> Page:

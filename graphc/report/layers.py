@@ -106,7 +106,8 @@ def _type(schema: Schema) -> str:
         return str(schema["const"])
     if schema.get("type") == "array":
         return f"[{_type(schema.get('items', {}))}]"
-    kind = {"object": "mapping", "string": "text"}.get(schema.get("type", ""), schema.get("type", "anything"))
+    named = str(schema.get("type", "anything"))
+    kind = {"object": "mapping", "string": "text"}.get(named, named)
     bounds = [f"{sign} {schema[key]:g}" for key, sign in BOUNDS.items() if key in schema]
     return " ".join([kind, *bounds])
 
@@ -131,7 +132,7 @@ def _usage(cls: type[Layer]) -> list[str]:
     if inputs > 1:
         return [f"- {{op: {name}, from: [{', '.join('abcdefgh'[:inputs])}]}}"]
     forms = [] if required else [f"- {name}"]
-    if primary and set(required) <= {primary}:
+    if primary is not None and set(required) <= {primary}:
         forms.append(f"- {name}: {primary.upper()}")
     elif required:
         forms.append(f"- {name}: {{{', '.join(f'{key}: {key.upper()}' for key in required)}}}")

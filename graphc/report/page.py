@@ -17,8 +17,8 @@ class Page:
     value: Any
 
     def printed(self, format: str) -> str:
-        """The text, or the value as JSON."""
-        return self.text if format == "text" else json.dumps(self.value, indent=2, ensure_ascii=False)
+        """The text, or the value as JSON: ASCII, so that no name in it can play tricks on a terminal."""
+        return self.text if format == "text" else json.dumps(self.value, indent=2)
 
 
 def sentence(doc: str) -> str:
@@ -29,7 +29,7 @@ def sentence(doc: str) -> str:
 
 
 def unwrapped(doc: str) -> str:
-    """A docstring with one line per paragraph, for whoever shows it to wrap; indented lines and lists stay."""
+    """A docstring with one line per paragraph, so that it can be wrapped; indented lines and lists stay."""
     return re.sub(r"(?<=\S)\n(?=[^\s\-*])", " ", inspect.cleandoc(doc))
 
 

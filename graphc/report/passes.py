@@ -19,6 +19,7 @@ from graphc.pipeline import (
     parse,
 )
 from graphc.report.page import Page, paragraphs, section, sentence
+from graphc.report.quantity import plural
 from graphc.report.table import table
 from graphc.rewriting import Rewrite, RewritePass, Site
 
@@ -126,7 +127,7 @@ def sites(text: str, model: ir.Model) -> Page:
     roots = " or ".join(find_rewrite(name).roots)
     return Page(
         paragraphs(
-            f"{name} fires {len(fired)} times and is refused {len(refused)} times",
+            f"{name} fires at {plural(len(fired), 'place')} and is refused at {plural(len(refused), 'place')}",
             table(rows, "<<<") if rows else f"the model has no {roots}",
         ),
         value,

@@ -182,7 +182,9 @@ class _Words:
 
 
 def _wanted(error: ErrorDetails) -> str:
-    return WANTED.get(error["type"], "of another kind").format(**error.get("ctx", {}))
+    bounds = error.get("ctx", {})
+    plain = {key: int(b) if isinstance(b, float) and b.is_integer() else b for key, b in bounds.items()}
+    return WANTED.get(error["type"], "of another kind").format(**plain)
 
 
 def shown(value: object) -> str:

@@ -22,10 +22,8 @@ from graphc.spec.scope import POISON, DynamicDim, Frame, Functions, Poisoned, va
 from graphc.spec.tree import Mapping, Scalar, Tree, plain
 
 COMMAND_LINE = Where("<command line>")
-EVALUATED = frozenset(
-    ("imports", "weights", "targets", "passes", "lint")
-)  # sections that may hold =expressions
-BODIES = frozenset(("nodes", "losses"))  # of `train`: evaluated when they are expanded
+EVALUATED = ("imports", "weights", "train", "targets", "passes", "lint")  # sections with =expressions
+BODIES = (("train", "nodes"), ("train", "losses"))  # evaluated when they are expanded
 NAMES = ("params", "dims", "let")  # what everything else computes with
 
 Report = Callable[[GraphcError], None]
@@ -205,16 +203,20 @@ def _overrides(tree: Mapping, given: MappingLike[str, Given], report: Report) ->
 def _bind_params(tree: Tree | None, given: MappingLike[str, Given], frame: Frame, report: Report) -> None:
     if not isinstance(tree, Mapping):
         return
+    values: dict[str, object] = {}
     for name, default in tree.entries.items():
-        if name in given and not _same_kind(plain(default), given[name].value):
-            report(
-                GraphcError(
-                    f"'{name}' must be like {shown(plain(default))}, not {shown(given[name].value)}",
-                    code="spec/bad-type",
-                    where=given[name].where,
-                )
+        if name not in given:
+            continue
+        if _same_kind(plain(default), given[name].value):
+            values[name] = given[name].value
+            continue
+        report(
+            GraphcError(
+                f"'{name}' must be like {shown(plain(default))}, not {shown(given[name].value)}",
+                code="spec/bad-type",
+                where=given[name].where,
             )
-    values = {name: value.value for name, value in given.items()}
+        )
     for name in bind(tree, values, frame, {}, report):
         report(
             GraphcError(

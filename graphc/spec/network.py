@@ -112,7 +112,9 @@ class Network:
         spec = self.spec
         told = {"name": spec.name, "doc": spec.doc, "license": spec.license, "source": spec.source}
         ranges = {
-            name: dim.model_dump(exclude_none=True) for name, dim in spec.dims.items() if dim.fixed is None
+            name: dim.model_dump(exclude_none=True) | {"min": dim.least, "opt": dim.best}
+            for name, dim in spec.dims.items()
+            if dim.fixed is None
         }
         told[DIMS] = json.dumps(ranges) if ranges else ""
         return ir.Model(

@@ -8,6 +8,7 @@ Why    one full read and write of the activation less.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
@@ -159,7 +160,7 @@ def cases() -> Iterator[Case]:
     for shape in ((4,), (4, 1), (1, 1, 1, 4)):
         yield Case(
             f"a constant {list(shape)} where the sides equal Cout",
-            lambda g, shape=shape: g.Mul(g.Conv(g.input(1, 3, 4, 4), g.weight(4, 3, 1, 1)), g.weight(*shape)),
+            partial(_square, shape=shape),
             refuses="the constant does not act per channel",
         )
     yield Case(
@@ -172,6 +173,10 @@ def cases() -> Iterator[Case]:
         lambda g: g.Mul(g.Conv(g.input(1, 3, 4, 4), g.weight(1, 3, 1, 1)), g.weight(1, 4, 1, 1)),
         refuses="the constant has another number of channels",
     )
+
+
+def _square(g: CaseBuilder, shape: tuple[int, ...]) -> ir.Value:
+    return g.Mul(g.Conv(g.input(1, 3, 4, 4), g.weight(4, 3, 1, 1)), g.weight(*shape))
 
 
 def _overflowing(g: CaseBuilder) -> ir.Value:

@@ -22,7 +22,7 @@ def fold_pad_into_conv(conv: View, op: Tape) -> ir.Value:
         raise Refusal("the number of axes is not known")
     rank = len(data.shape)
     before, after = _pads(pad, rank)
-    require(pad.attr("mode") == "constant", "the padding is not constant")
+    require(pad.attr("mode") == "constant", "the padding reflects, repeats or wraps")
     require(_value(pad) == 0, "the padding is not zero")
     require(not (before[:2] + after[:2]).any(), "the batch or the channels are padded")
     require(min(*before, *after) >= 0, "a negative pad crops")
@@ -93,7 +93,7 @@ def cases() -> Iterator[Case]:
     yield Case(
         "reflected",
         lambda g: g.Conv(_padded(g, [0, 0, 1, 2, 0, 0, 3, 0], mode="reflect"), g.weight(4, 3, 3, 3)),
-        refuses="the padding is not constant",
+        refuses="the padding reflects, repeats or wraps",
     )
     yield Case(
         "with ones",

@@ -93,10 +93,10 @@ def _sides(pads: Sequence[tuple[int, int]], change: object) -> tuple[list[int], 
 
 
 def _case(
-    name: str, x: tuple[object, ...], w: tuple[int, ...], *, bias: int = 0, **attributes: object
+    name: str, x: tuple[int | str, ...], w: tuple[int, ...], *, bias: int = 0, **attributes: object
 ) -> Case:
     def build(g: CaseBuilder) -> ir.Value:
-        return g.ConvTranspose(g.input(*x), g.weight(*w), g.weight(bias) if bias else None, **attributes)  # type: ignore[no-any-return, arg-type] # a tape's methods are untyped
+        return g.ConvTranspose(g.input(*x), g.weight(*w), g.weight(bias) if bias else None, **attributes)
 
     return Case(name, build)
 
