@@ -25,8 +25,9 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-catalogue: $(INSTALLED) ## write the generated pages: passes/README.md and graphc/spec/layers/README.md
+catalogue: $(INSTALLED) ## write the generated pages, and what the README shows commands to print
 	$(BIN)/python -m graphc.catalogue --write
+	$(BIN)/python tests/test_readme.py
 
 clean: ## remove what make made
 	rm -rf .venv demo

@@ -13,10 +13,10 @@ from functools import cached_property
 
 import onnx_ir as ir
 
+from graphc.metadata import REWRITES
 from graphc.view import Refusal
 
 GraphLike = ir.Graph | ir.Function
-TAG = "graphc.rewrites"  # node metadata: the rewrites that made the node, in order
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _name_nodes(proposal: Proposal, name: str, taken: Taken) -> None:
     root = proposal.root
     results = {value.producer() for value in proposal.replaced.values()}
     heirs = [node for node in proposal.dying if node is not root]
-    history = [node.metadata_props.get(TAG) for node in reversed(proposal.dying)]
+    history = [node.metadata_props.get(REWRITES) for node in reversed(proposal.dying)]
     tag = ",".join(dict.fromkeys([*filter(None, history), name]))
     for node in proposal.born:
         heir = next((dead for dead in heirs if dead.op_type == node.op_type), None)
@@ -175,7 +175,7 @@ def _name_nodes(proposal: Proposal, name: str, taken: Taken) -> None:
             taken.nodes.release(root.name)
         node.name = taken.nodes.fresh(inherited or f"{root.name or name}/{node.op_type.lower()}")
         node.doc_string = (heir or root).doc_string
-        node.metadata_props[TAG] = tag
+        node.metadata_props[REWRITES] = tag
         for index, value in enumerate(node.outputs):
             if value not in proposal.replaced.values():
                 value.name = taken.values.fresh(

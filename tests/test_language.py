@@ -104,7 +104,7 @@ def test_wrong_overrides_are_reported_at_the_command_line(given: Any, code: str,
 def test_a_null_parameter_is_required() -> None:
     text = SPEC.replace("must: 3", "must: null")
     error = only(text)
-    assert (error.code, at(error)) == ("spec/missing-argument", (3, 45))
+    assert (error.code, at(error)) == ("spec/missing-argument", (3, 44))
     assert "--set must=" in error.hint
     assert channels(expand_text(text, params={"must": 1})) == 16
 
@@ -144,7 +144,11 @@ def test_a_newer_language_is_refused() -> None:
 
 def test_a_missing_section_is_named() -> None:
     error = only("graphc: 1\ninputs: {x: 'f32[1]'}\nnodes: [relu]\n")
-    assert (error.code, error.message, at(error)) == ("spec/missing-argument", "'outputs' is required", (1, 1))
+    assert (error.code, error.message, at(error)) == (
+        "spec/missing-argument",
+        "'outputs' is required",
+        (1, 1),
+    )
 
 
 def test_expressions_in_sections_are_evaluated() -> None:

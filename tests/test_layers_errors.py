@@ -6,12 +6,14 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layer_oracle import build, sample
 
 from graphc.errors import GraphcError
+from graphc.spec.emit import Emitter
 from graphc.spec.layers import Layer, layers
 
 X = sample(2, 4, 5, 6)
@@ -178,3 +180,13 @@ def test_parameters_have_a_schema(cls: type[Layer]) -> None:
     schema = cls.model_json_schema(by_alias=False)
     assert set(schema["properties"]) == set(cls.model_fields) if cls.model_fields else True
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("short", "long"), [("bn", "BatchNormalization"), ("in", "InstanceNormalization"), ("none", None)]
+)
+def test_norms_have_their_usual_short_names(short: str, long: str | None) -> None:
+    g = Emitter()
+    x = g.input("x", ir.DataType.FLOAT, [(1, 4, 8, 8)])
+    g.layer({"conv": {"out": 4, "norm": short, "act": "none"}}, x)
+    assert [node.op_type for node in g.nodes] == ["Conv", *([long] if long else [])]

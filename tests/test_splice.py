@@ -12,9 +12,9 @@ import pytest
 from graphc import laws
 from graphc.cases import Case, CaseBuilder
 from graphc.errors import GraphcError
+from graphc.metadata import REWRITES
 from graphc.pipeline import Pipeline, find_rewrite
 from graphc.rewriting import Rewrite, rewrite
-from graphc.splice import TAG
 from graphc.tape import Tape
 from graphc.view import Refusal, View
 
@@ -66,7 +66,7 @@ def test_outputs_keep_their_names_and_nodes_their_paths() -> None:
     (node,) = after.graph
     assert node.name == "body/conv"
     assert node.doc_string == "net.yaml:3"
-    assert node.metadata_props[TAG] == "fold-batchnorm-into-conv"
+    assert node.metadata_props[REWRITES] == "fold-batchnorm-into-conv"
     assert set(after.graph.initializers) == {"body/conv/weight", "body/conv/bias"}
 
 

@@ -13,8 +13,8 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError
 from graphc.inference import InferenceError, Operand, infer, operand_of
+from graphc.metadata import DIMS
 
-DIMS = "graphc.dims"  # model metadata: the ranges of the spec's dims, as JSON
 Range = Mapping[str, int]
 
 

@@ -8,13 +8,17 @@ import onnx_ir as ir
 
 from graphc.analysis.binding import bind
 from graphc.cost import Total
+from graphc.metadata import CONSTANT
 from graphc.ops import total
+
+FIRST_STATISTIC = 3  # inputs of BatchNormalization: X, scale, B, mean, variance
 
 
 @dataclass(frozen=True)
 class Summary:
-    """`nodes` counts all graphs; `parameters` are elements and `weight_bytes` bytes of the initializers;
-    `forward` is the cost of one run at the dims' `opt` sizes, with what could not be costed."""
+    """`nodes` counts all graphs; `parameters` the elements of floating initializers, without running statistics
+    and a spec's constants; `weight_bytes` the bytes of all initializers; `forward` is the cost of one run at the dims'
+    `opt` sizes, with what could not be costed."""
 
     nodes: int
     parameters: int
@@ -24,11 +28,22 @@ class Summary:
 
 def summarise(model: ir.Model) -> Summary:
     """Count a model. Weights are not read."""
-    tensors = [v.const_value for v in model.graph.initializers.values() if v.const_value is not None]
+    stored = [(v, v.const_value) for v in model.graph.initializers.values() if v.const_value is not None]
     bound = bind(model)
     return Summary(
         nodes=sum(1 for _ in model.graph.all_nodes()),
-        parameters=sum(t.size for t in tensors if t.dtype.is_floating_point()),
-        weight_bytes=sum(t.nbytes for t in tensors),
+        parameters=sum(tensor.size for value, tensor in stored if _is_parameter(value)),
+        weight_bytes=sum(tensor.nbytes for _, tensor in stored),
         forward=total(list(bound.graph), bound.opset_imports.get("", 1)),
     )
+
+
+def _is_parameter(value: ir.Value) -> bool:
+    floating = value.dtype is not None and value.dtype.is_floating_point()
+    return floating and CONSTANT not in value.metadata_props and not any(map(_is_statistic, value.uses()))
+
+
+def _is_statistic(use: tuple[ir.Node, int]) -> bool:
+    """Mean and variance of a batch norm, which training tracks but does not train."""
+    node, index = use
+    return node.op_type == "BatchNormalization" and index >= FIRST_STATISTIC

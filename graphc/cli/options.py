@@ -111,13 +111,21 @@ def open_model(
     params: Sequence[str] | None = None,
     target: str | None = None,
     limit: Sequence[str] | None = None,
+    *,
+    weights: bool = True,
 ) -> ir.Model:
-    """A model as it stands in its file, or as its spec says, before any pass."""
+    """A model as it stands in its file, or as its spec says, before any pass.
+
+    Without `weights` a spec's weights have shapes and no content: quicker, and their files need not be there.
+    """
     given, bounds = pairs(params, "--set"), limits(limit)
     if not is_model(source):
-        from graphc.spec import build
+        from graphc.spec import expand
 
-        return build(source, params=given, target=target, limits=bounds)
+        network = expand(source, params=given, target=target, limits=bounds)
+        if weights:
+            network.fill(limits=bounds)
+        return network.model()
     from graphc.model import load
 
     for name, value in (("--set", given), ("--target", target)):

@@ -51,7 +51,7 @@ def render(
     from graphc.report.drawing import flat, tree
     from graphc.report.page import Page
 
-    model = open_model(source, params, target, limit)
+    model = open_model(source, params, target, limit, weights=False)
     if format in ("dot", "mermaid"):
         page = Page(dot(model) if format == "dot" else mermaid(model), None)
     else:

@@ -85,7 +85,7 @@ def _rows(scope: Scope, prefix: str, depth: int | None) -> Iterator[Row]:
 def _row(label: str, part: Scope | Leaf) -> Row:
     leaf = part if isinstance(part, Leaf) else None
     parameters = f"{part.parameters:,}" if part.parameters else ""
-    outputs = ", ".join(shown(value) for value in leaf.node.outputs if value.name) if leaf else ""
+    outputs = ", ".join(shown(value) for value in leaf.outputs if value.name) if leaf else ""
     return label, leaf.node.op_type if leaf else "", outputs, parameters, macs(part.cost)
 
 
@@ -101,6 +101,6 @@ def _value(part: Scope | Leaf) -> dict[str, Any]:
         "uncosted": list(part.cost.uncosted),
     }
     if isinstance(part, Leaf):
-        outputs = [{"name": value.name, "type": shown(value)} for value in part.node.outputs]
+        outputs = [{"name": value.name, "type": shown(value)} for value in part.outputs]
         return {"node": part.node.name, "operator": part.node.op_type, "outputs": outputs, **shared}
     return {"scope": part.label, **shared, "children": [_value(child) for child in part.children.values()]}

@@ -125,9 +125,10 @@ def sites(text: str, model: ir.Model) -> Page:
     }
     rows = [*(_site("fires", site) for site in fired), *(_site("refused", site) for site in refused)]
     roots = " or ".join(find_rewrite(name).roots)
+    places = [plural(len(found), "place") for found in (fired, refused)]
     return Page(
         paragraphs(
-            f"{name} fires at {plural(len(fired), 'place')} and is refused at {plural(len(refused), 'place')}",
+            f"{name} fires at {places[0]} and is refused at {places[1]}",
             table(rows, "<<<") if rows else f"the model has no {roots}",
         ),
         value,

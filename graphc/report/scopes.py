@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 
 import onnx_ir as ir
 
@@ -14,10 +15,14 @@ from graphc.ops import total
 
 @dataclass(frozen=True)
 class Leaf:
-    """A node: `parameters` are elements of the floating weights that it is the first to read."""
+    """A node: `parameters` are elements of the floating weights that it is the first to read.
+
+    `outputs` have the shapes that the model gives, or else those at the dims' `opt` sizes.
+    """
 
     label: str
     node: ir.Node
+    outputs: tuple[ir.Value, ...]
     parameters: int
     cost: Total
 
@@ -58,18 +63,24 @@ def scopes(model: ir.Model) -> Scope:
     for node, sized in zip(model.graph, bound.graph, strict=True):
         fresh = {x for x in node.inputs if x is not None and x.is_initializer()} - seen
         seen |= fresh
-        _insert(root, node, sum(map(_parameters, fresh)), total([sized], opset))
+        outputs = tuple(
+            x if x.shape is not None else y for x, y in zip(node.outputs, sized.outputs, strict=True)
+        )
+        leaf = Leaf(node.op_type, node, outputs, sum(map(_parameters, fresh)), total([sized], opset))
+        _insert(root, leaf)
     return root
 
 
 def _parameters(initializer: ir.Value) -> int:
-    tensor = initializer.const_value
-    return tensor.size if tensor is not None and tensor.dtype.is_floating_point() else 0
+    """The elements of a floating weight; its content need not be known."""
+    if initializer.dtype is None or not initializer.dtype.is_floating_point() or initializer.shape is None:
+        return 0
+    return prod(initializer.shape.numpy())
 
 
-def _insert(root: Scope, node: ir.Node, parameters: int, cost: Total) -> None:
+def _insert(root: Scope, leaf: Leaf) -> None:
     """Put a node where its path says; where the path is a scope's too, inside that scope."""
-    *path, last = (node.name or "").strip("/").split("/")
+    *path, last = (leaf.node.name or "").strip("/").split("/")
     scope = root
     for label in path:
         child = scope.children.get(label)
@@ -82,7 +93,7 @@ def _insert(root: Scope, node: ir.Node, parameters: int, cost: Total) -> None:
     key = last
     while key in scope.children or not key:  # unnamed nodes, and names that are not unique
         key += "\0"
-    scope.children[key] = Leaf(last or node.op_type, node, parameters, cost)
+    scope.children[key] = replace(leaf, label=last or leaf.label)
 
 
 def _inner(leaf: Leaf | Scope | None) -> dict[str, Scope | Leaf]:

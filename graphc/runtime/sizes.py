@@ -16,10 +16,10 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from graphc.errors import GraphcError
+from graphc.metadata import DIMS
 
 BATCH, SIZE = 2, 32
 MAX_ELEMENTS = 1 << 28  # of one made-up input; sizes in a model's metadata are untrusted
-DIMS_PROPERTY = "graphc.dims"
 _FORM = re.compile(r"(?:(?P<times>\d{1,9})\*)?(?P<name>[^*/]+)(?:/(?P<over>\d{1,9}))?")
 
 
@@ -51,12 +51,12 @@ def bindings(model: ir.Model, given: Mapping[str, int]) -> dict[str, int]:
 
 def _declared(model: ir.Model) -> dict[str, int]:
     """The smallest legal size of each dimension in the model's own metadata, which is untrusted text."""
-    text = model.metadata_props.get(DIMS_PROPERTY, "{}")
+    text = model.metadata_props.get(DIMS, "{}")
     try:
         return {str(name): _smallest(dim) for name, dim in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         raise GraphcError(
-            f"metadata property '{DIMS_PROPERTY}' is no mapping of names to sizes: {text[:80]}",
+            f"metadata property '{DIMS}' is no mapping of names to sizes: {text[:80]}",
             code="run/not-analysed",
             hint='it looks like {"N": 1, "H": {"min": 64, "opt": 256, "max": 1024, "multiple_of": 4}}',
         ) from None

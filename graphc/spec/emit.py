@@ -19,6 +19,7 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError
 from graphc.inference import InferenceError, Operand, infer
+from graphc.metadata import CONSTANT
 from graphc.spec.parameters import Parameter, Role
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ class Emitter:
             value = self._fixed(f"const_{len(self.constants)}", wanted, array.shape)
             value.const_value = ir.tensor(array, dtype=wanted, name=value.name)
             self._keep(value, [Operand(value.type, ir.Shape(array.shape), array)] * len(self.points))
+            value.metadata_props[CONSTANT] = "true"
             self.constants[key] = value
         return self.constants[key]
 

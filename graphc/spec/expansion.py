@@ -18,6 +18,7 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError, Note, Where, collect, suggest
 from graphc.limits import Limits
+from graphc.metadata import LINT, STOP_GRADIENT
 from graphc.spec import operators, structures
 from graphc.spec.calls import call_block, call_import
 from graphc.spec.diagnose import located, shown, validated
@@ -41,8 +42,6 @@ from graphc.spec.trace import Trace
 from graphc.spec.tree import Mapping as MappingTree
 from graphc.spec.tree import Scalar, Tree
 from graphc.spec.tree import Sequence as SequenceTree
-
-STOP_GRADIENT, LINT = "graphc.stop_gradient", "graphc.lint"  # keys of nodes' metadata_props
 
 
 @dataclass(frozen=True)

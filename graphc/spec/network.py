@@ -10,12 +10,11 @@ import onnx_ir as ir
 
 from graphc.errors import Where
 from graphc.limits import DEFAULT, Limits
+from graphc.metadata import DIMS
 from graphc.spec.emit import Emitter
 from graphc.spec.language import Optimizer, Spec, Target
 from graphc.spec.parameters import Parameter
 from graphc.spec.weights import Weights, fill
-
-DIMS = "graphc.dims"  # key of the model's metadata_props: ranges of the symbolic dimensions, as JSON
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import onnx_ir as ir
+from pydantic import BeforeValidator
 
 from graphc.spec.layers import Field, Init, Layer, LayerRef, PerAxis
 from graphc.spec.layers._axes import reduce
@@ -36,8 +37,24 @@ WeightNorm = Annotated[
     bool,
     Field(description="use the weight g v / |v|, a norm per entry of its first axis (Salimans, Kingma 2016)"),
 ]
-Norm = Annotated[LayerRef | None, Field(description="a layer applied to the result, before 'act'")]
-Act = Annotated[LayerRef | None, Field(description="a layer applied last")]
+NORMS = {"bn": "batch_norm", "in": "instance_norm", "gn": "group_norm", "ln": "layer_norm", "none": None}
+
+
+def _norm(ref: object) -> object:
+    """The layer that a norm's short name stands for."""
+    return NORMS.get(ref, ref) if isinstance(ref, str) else ref
+
+
+def _act(ref: object) -> object:
+    return None if ref == "none" else ref
+
+
+Norm = Annotated[
+    LayerRef | None,
+    BeforeValidator(_norm),
+    Field(description="a layer applied to the result, before 'act'; bn, in, gn, ln for the four usual ones"),
+]
+Act = Annotated[LayerRef | None, BeforeValidator(_act), Field(description="a layer applied last")]
 
 
 class Conv(Layer):

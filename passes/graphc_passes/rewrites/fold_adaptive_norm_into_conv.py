@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx_ir as ir
-from graphc_passes.filters import ConstantConv, finite, per_channel
-from graphc_passes.rewrites.fold_batchnorm_into_conv import batchnorm_affine
 
 from graphc import Case, CaseBuilder, Refusal, Tape, View, constant, require, rewrite
+from graphc_passes.filters import ConstantConv, finite, per_channel
+from graphc_passes.rewrites.fold_batchnorm_into_conv import batchnorm_affine
 
 
 @rewrite("Add", numerics="reassociates", improves=("macs", "bytes", "nodes"))

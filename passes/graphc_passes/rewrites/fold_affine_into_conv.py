@@ -12,9 +12,9 @@ from functools import partial
 
 import numpy as np
 import onnx_ir as ir
-from graphc_passes.filters import ConstantConv, finite, per_channel
 
 from graphc import Case, CaseBuilder, Refusal, Tape, View, constant, require, rewrite
+from graphc_passes.filters import ConstantConv, finite, per_channel
 
 AFFINE = ("Mul", "Add", "Sub", "Div")
 CONVOLUTIONS = ("Conv", "ConvTranspose")

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx_ir as ir
-from graphc_passes.filters import ConstantConv, finite
 
 from graphc import Case, CaseBuilder, Tape, View, require, rewrite
+from graphc_passes.filters import ConstantConv, finite
 
 
 @rewrite("BatchNormalization", numerics="reassociates", improves=("macs", "bytes", "nodes"))

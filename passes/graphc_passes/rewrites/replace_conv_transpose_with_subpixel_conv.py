@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx_ir as ir
-from graphc_passes.filters import ConstantConv
-from graphc_passes.rearrange import crop, depth_to_space
 
 from graphc import (
     Axis,
@@ -27,8 +25,10 @@ from graphc import (
     read_convolution,
     require,
     rewrite,
+    transpose_filter,
 )
-from graphc import transpose_filter
+from graphc_passes.filters import ConstantConv
+from graphc_passes.rearrange import crop, depth_to_space
 
 ANY_SIZE = 1 << 12  # stands for a size known at run time only; pads and crops do not depend on it
 
