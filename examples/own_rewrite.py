@@ -51,9 +51,7 @@ def cases() -> Iterator[Case]:
     )
     yield Case(
         "a reciprocal out of range",
-        lambda g: g.Div(
-            g.Mul(g.input(2, 3), g.constant(np.float32(2**-30))), g.constant(np.float32(2**-140))
-        ),
+        lambda g: g.Div(g.Mul(g.input(2, 3), g.constant(np.float32(2**-30))), g.constant(np.float32(2**-140))),
         refuses="1/c overflows",
     )
 

@@ -55,9 +55,7 @@ class CaseBuilder(Tape):
         for index, node in enumerate(self.nodes):
             node.name = f"n{index}_{node.op_type.lower()}"
             for position, value in enumerate(node.outputs):
-                value.name = value.name or (
-                    node.name if len(node.outputs) == 1 else f"{node.name}.{position}"
-                )
+                value.name = value.name or (node.name if len(node.outputs) == 1 else f"{node.name}.{position}")
         for index, value in enumerate(self.initializers):
             value.name = f"{value.name}_{index}"
         graph = ir.Graph(
@@ -164,14 +162,10 @@ def _constants(case: Case) -> Iterator[Neighbour]:
         if content.dtype.kind == "f":
             changes += [("large", 1e4), ("tiny", 1e-7)]
         for label, value in changes:
-            yield Neighbour(
-                f"constant {index} = {label}", _with_constant(case, name, np.full_like(content, value))
-            )
+            yield Neighbour(f"constant {index} = {label}", _with_constant(case, name, np.full_like(content, value)))
         one = content.copy().reshape(-1)
         one[0] = not one[0] if content.dtype.kind == "b" else -one[0] - 1
-        yield Neighbour(
-            f"constant {index} first element off", _with_constant(case, name, one.reshape(content.shape))
-        )
+        yield Neighbour(f"constant {index} first element off", _with_constant(case, name, one.reshape(content.shape)))
 
 
 def _with_constant(case: Case, name: str, content: np.ndarray) -> ir.Model:

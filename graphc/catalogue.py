@@ -192,8 +192,7 @@ def layers_page(layers: Iterable[type[library.Layer]]) -> str:
         found = layer_page(cls.layer_name()).value
         families.setdefault(found["family"], []).append(found)
     index = [
-        (family, ", ".join(_link(each["name"]) for each in members))
-        for family, members in sorted(families.items())
+        (family, ", ".join(_link(each["name"]) for each in members)) for family, members in sorted(families.items())
     ]
     return _joined(
         GENERATED,

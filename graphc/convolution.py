@@ -99,9 +99,7 @@ class Convolution:
         if direction == "input_grad":
             return replace(turned, in_channels=self.out_channels, out_channels=self.in_channels)
         if direction == "filter_grad":
-            return replace(
-                turned, in_channels=self.groups * self.batch, batch=self.in_channels // self.groups
-            )
+            return replace(turned, in_channels=self.groups * self.batch, batch=self.in_channels // self.groups)
         return turned
 
     def split_groups(self) -> tuple[Convolution, ...]:
@@ -247,9 +245,7 @@ def _windows(view: View, input: Sequence[int], kernel: Sequence[int]) -> list[_W
     return [_Window(*each) for each in zip(input, kernel, strides, dilations, begin_end, strict=True)]
 
 
-def _axes(
-    view: View, input: Sequence[int], kernel: Sequence[int], *, ceil_mode: bool = False
-) -> tuple[Axis, ...]:
+def _axes(view: View, input: Sequence[int], kernel: Sequence[int], *, ceil_mode: bool = False) -> tuple[Axis, ...]:
     """SAME wants ⌈input/stride⌉ outputs; computed pads are not negative."""
     mode, axes = view.attr("auto_pad"), []
     for window in _windows(view, input, kernel):

@@ -120,9 +120,7 @@ def snippet(where: Where) -> list[str]:
 def clean(text: str, *, keep_width: bool = False) -> str:
     """Replace control, ANSI, bidirectional and surrogate characters, which could fake terminal or CI output."""
     replacement = "?" if keep_width else "�"
-    return "".join(
-        replacement if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else c for c in text
-    )
+    return "".join(replacement if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else c for c in text)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

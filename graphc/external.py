@@ -60,9 +60,7 @@ def stored_bytes(tensor: TensorProto) -> int:
 def data_type(tensor: TensorProto) -> ir.DataType:
     """The element type; raises GraphcError (run/not-a-model) for a number that ONNX does not define."""
     if tensor.data_type == TensorProto.UNDEFINED or tensor.data_type not in TensorProto.DataType.values():
-        raise GraphcError(
-            f"tensor '{tensor.name}' has the unknown type {tensor.data_type}", code="run/not-a-model"
-        )
+        raise GraphcError(f"tensor '{tensor.name}' has the unknown type {tensor.data_type}", code="run/not-a-model")
     return ir.DataType(tensor.data_type)
 
 
@@ -81,9 +79,7 @@ def _check_location(tensor: TensorProto, location: str) -> None:
     if PurePosixPath(location).is_absolute() or PureWindowsPath(location).anchor:
         _refuse(tensor, f"its data lies at the absolute path '{location}'", "absolute-path")
     if not location or "\0" in location or "\\" in location or ".." in PurePosixPath(location).parts:
-        _refuse(
-            tensor, f"its data location '{location}' leaves the model's directory", "external-path-escape"
-        )
+        _refuse(tensor, f"its data location '{location}' leaves the model's directory", "external-path-escape")
 
 
 def _file_size(tensor: TensorProto, directory: Path, location: str) -> int:
@@ -100,9 +96,7 @@ def _file_size(tensor: TensorProto, directory: Path, location: str) -> int:
     except (OSError, ValueError) as error:  # a name that the file system does not accept
         _refuse(tensor, f"its data file '{location}' cannot be read: {error}", "external-path-escape")
     if any(stat.S_ISLNK(state.st_mode) for state in states):
-        _refuse(
-            tensor, f"its data file '{location}' is reached through a symbolic link", "symlink-or-hardlink"
-        )
+        _refuse(tensor, f"its data file '{location}' is reached through a symbolic link", "symlink-or-hardlink")
     last = states[-1]
     if not stat.S_ISREG(last.st_mode):
         _refuse(tensor, f"its data file '{location}' is no regular file", "external-path-escape")

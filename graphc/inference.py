@@ -119,17 +119,13 @@ def _check_types(schema: onnx.defs.OpSchema, operands: Sequence[Operand | None])
         if found not in formal.types:
             raise InferenceError(f"input '{formal.name}' cannot be a {found}")
         if formal.is_homogeneous and chosen.setdefault(formal.type_str, found) != found:
-            raise InferenceError(
-                f"input '{formal.name}' is a {found}, but another a {chosen[formal.type_str]}"
-            )
+            raise InferenceError(f"input '{formal.name}' is a {found}, but another a {chosen[formal.type_str]}")
 
 
 def infer_node(node: ir.Node, opset: int) -> list[Operand]:
     """`infer` for a node whose inputs carry their types, shapes and constants."""
     operands = [None if value is None else operand_of(value) for value in node.inputs]
-    return infer(
-        node.op_type, operands, node.attributes, outputs=len(node.outputs), opset=opset, domain=node.domain
-    )
+    return infer(node.op_type, operands, node.attributes, outputs=len(node.outputs), opset=opset, domain=node.domain)
 
 
 def operand_of(value: ir.Value) -> Operand:
@@ -142,18 +138,14 @@ def operand_of(value: ir.Value) -> Operand:
 def _operand(proto: onnx.TypeProto | None) -> Operand:
     if proto is None:
         return UNKNOWN
-    return Operand(
-        ir.serde.deserialize_type_proto_for_type(proto), ir.serde.deserialize_type_proto_for_shape(proto)
-    )
+    return Operand(ir.serde.deserialize_type_proto_for_type(proto), ir.serde.deserialize_type_proto_for_shape(proto))
 
 
 def _key(operand: Operand | None) -> object:
     """A hashable stand-in for all that inference sees of an operand."""
     if operand is None:
         return None
-    sizes = (
-        None if operand.shape is None else tuple(d if isinstance(d, int) else d.value for d in operand.shape)
-    )
+    sizes = None if operand.shape is None else tuple(d if isinstance(d, int) else d.value for d in operand.shape)
     content = operand.content
     known = None if content is None else (content.dtype.str, content.shape, content.tobytes())
     return operand.type, sizes, known

@@ -221,17 +221,13 @@ def _compare(a: Arrays, b: Arrays, tolerance: Tolerance, where: str) -> None:
         assert found.shape == expected.shape, f"{name}: {expected.shape} became {found.shape} {where}"
         assert found.dtype == expected.dtype, f"{name}: {expected.dtype} became {found.dtype} {where}"
         if tolerance == EXACT or expected.dtype.kind not in "f":
-            assert np.array_equal(expected, found, equal_nan=expected.dtype.kind == "f"), (
-                f"{name} differs {where}"
-            )
+            assert np.array_equal(expected, found, equal_nan=expected.dtype.kind == "f"), f"{name} differs {where}"
             continue
         odd = ~np.isfinite(expected)
         assert np.array_equal(expected[odd], found[odd], equal_nan=True), f"{name}: other infinities {where}"
         difference = np.abs(expected[~odd] - found[~odd]).max(initial=0.0)
         scale = np.abs(expected[~odd]).max(initial=0.0)
-        assert difference <= tolerance.allowed(scale), (
-            f"{name} is off by {difference:.3g} of {scale:.3g} {where}"
-        )
+        assert difference <= tolerance.allowed(scale), f"{name} is off by {difference:.3g} of {scale:.3g} {where}"
 
 
 def _runtime(model: ir.Model, inputs: Mapping[str, np.ndarray]) -> Arrays:
@@ -252,18 +248,14 @@ def _reference(model: ir.Model, inputs: Mapping[str, np.ndarray]) -> Arrays:
 class Conv(OpRun):
     """Conv by the executable nest."""
 
-    def _run(
-        self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, **attributes: Any
-    ) -> tuple[np.ndarray]:
+    def _run(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, **attributes: Any) -> tuple[np.ndarray]:
         return (_nest("Conv", x, w, b, attributes),)
 
 
 class ConvTranspose(OpRun):
     """ConvTranspose by the executable nest."""
 
-    def _run(
-        self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, **attributes: Any
-    ) -> tuple[np.ndarray]:
+    def _run(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, **attributes: Any) -> tuple[np.ndarray]:
         return (_nest("ConvTranspose", x, w, b, attributes),)
 
 

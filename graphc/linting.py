@@ -62,8 +62,7 @@ class Lint:
     def __call__(self, model: ir.Model) -> tuple[Finding, ...]:
         """The findings in `model`, in the order of its nodes."""
         return tuple(
-            Finding(self.name, self.severity, node.name or "", message, self.help)
-            for node, message in self.look(model)
+            Finding(self.name, self.severity, node.name or "", message, self.help) for node, message in self.look(model)
         )
 
     @property
@@ -127,9 +126,7 @@ def findings(model: ir.Model, *names: str) -> tuple[Finding, ...]:
     known = lints()
     for name in names:
         if name not in known:
-            raise GraphcError(
-                f"unknown lint '{name}'", code="run/unknown-selector", hint=suggest(name, known)
-            )
+            raise GraphcError(f"unknown lint '{name}'", code="run/unknown-selector", hint=suggest(name, known))
     return tuple(finding for name in names or known for finding in known[name](model))
 
 

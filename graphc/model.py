@@ -59,9 +59,7 @@ def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFA
     return model
 
 
-def save(
-    model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (), force: bool = False
-) -> None:
+def save(model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (), force: bool = False) -> None:
     """Write a model, in a temporary place beside `path` first and then renamed: a failure leaves nothing.
 
     Weights of more than INLINE_BYTES in all, or that already lie in a file, go to `<name>.data` beside the
@@ -79,9 +77,7 @@ def save(
             for file in model_last:
                 os.replace(file, target.with_name(file.name))
     except OSError as error:
-        raise GraphcError(
-            f"cannot write '{target.name}': {error.strerror or error}", code="run/write-failed"
-        ) from None
+        raise GraphcError(f"cannot write '{target.name}': {error.strerror or error}", code="run/write-failed") from None
 
 
 def tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:

@@ -157,9 +157,7 @@ def pass_names() -> list[str]:
 @cache
 def onnx_ir_passes() -> dict[str, type[ir.passes.PassBase]]:
     """onnx_ir's common passes by class name in kebab-case, without the suffix `Pass`."""
-    classes = {
-        name: cls for name, cls in vars(common).items() if name.endswith("Pass") and isinstance(cls, type)
-    }
+    classes = {name: cls for name, cls in vars(common).items() if name.endswith("Pass") and isinstance(cls, type)}
     return {re.sub(r"(?<!^)(?=[A-Z])", "-", n.removesuffix("Pass")).lower(): c for n, c in classes.items()}
 
 
@@ -202,9 +200,7 @@ _ITEM = re.compile(r"\s*([A-Za-z][\w.-]*)\s*(?:\{([^{}]*)\})?\s*(?:,(?=\s*\S)|$)
 def _option(pair: str) -> tuple[str, Any]:
     name, equals, text = (part.strip() for part in pair.partition("="))
     if not equals or not name:
-        raise GraphcError(
-            f"'{pair}' is not an option", code="spec/unknown-pass-option", hint="write name=value"
-        )
+        raise GraphcError(f"'{pair}' is not an option", code="spec/unknown-pass-option", hint="write name=value")
     return name, _value(text)
 
 
@@ -262,9 +258,7 @@ def _name(each: ir.passes.PassBase) -> str:
     return registry.kebab(re.sub(r"(?<!^)(?=[A-Z])", "-", type(each).__name__.removesuffix("Pass")).lower())
 
 
-def _step(
-    each: ir.passes.PassBase, name: str, modified: bool, before: Summary, after: Summary, seconds: float
-) -> Step:
+def _step(each: ir.passes.PassBase, name: str, modified: bool, before: Summary, after: Summary, seconds: float) -> Step:
     if not isinstance(each, RewritePass):
         numerics = "reassociates" if modified else "exact"
         return Step(name, modified, (), (), before, after, seconds, numerics)

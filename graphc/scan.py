@@ -60,9 +60,7 @@ def _check_texts(message: Message) -> None:
         elif descriptor.type == FieldDescriptor.TYPE_STRING:
             for text in [value] if isinstance(value, (str, bytes)) else value:
                 if isinstance(text, bytes):
-                    raise GraphcError(
-                        f"{descriptor.full_name} is not UTF-8: {text[:40]!r}", code="run/not-a-model"
-                    )
+                    raise GraphcError(f"{descriptor.full_name} is not UTF-8: {text[:40]!r}", code="run/not-a-model")
 
 
 @dataclass
@@ -108,9 +106,7 @@ def _check_size(main: _Body, bodies: dict[Identifier, _Body], limits: Limits) ->
         order = list(TopologicalSorter(callees).static_order())
     except CycleError as error:
         circle = " -> ".join(name for _, name, _ in error.args[1][:8])
-        raise GraphcError(
-            f"functions call each other in a circle: {circle}", code="security/expansion-bomb"
-        ) from None
+        raise GraphcError(f"functions call each other in a circle: {circle}", code="security/expansion-bomb") from None
     nodes: dict[Identifier, int] = {}
     for name in order:
         nodes[name] = _expanded(bodies[name], nodes, limits.graph_nodes)

@@ -49,9 +49,7 @@ class Proposal:
 
     def _is_unused(self, value: ir.Value, dead: dict[ir.Node, None]) -> bool:
         kept_alive = any(value is new for new in self.replaced.values()) or value.is_graph_output()
-        return not kept_alive and all(
-            use.node in dead or use.node in self._unborn_leftovers for use in value.uses()
-        )
+        return not kept_alive and all(use.node in dead or use.node in self._unborn_leftovers for use in value.uses())
 
     @cached_property
     def _unborn_leftovers(self) -> frozenset[ir.Node]:
@@ -178,9 +176,7 @@ def _name_nodes(proposal: Proposal, name: str, taken: Taken) -> None:
         node.metadata_props[REWRITES] = tag
         for index, value in enumerate(node.outputs):
             if value not in proposal.replaced.values():
-                value.name = taken.values.fresh(
-                    node.name if len(node.outputs) == 1 else f"{node.name}.{index}"
-                )
+                value.name = taken.values.fresh(node.name if len(node.outputs) == 1 else f"{node.name}.{index}")
 
 
 def _add_initializers(graph: GraphLike, proposal: Proposal, names: Names) -> None:

@@ -41,9 +41,7 @@ class Built:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = 1
         options.log_severity_level = 4
-        session = ort.InferenceSession(
-            self.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = ort.InferenceSession(self.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
         feeds = {f"x{i}": x for i, x in enumerate(inputs)}
         return dict(zip(self.outputs, session.run(None, feeds), strict=True))
 

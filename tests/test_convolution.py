@@ -102,9 +102,7 @@ def by_runtime(op_type, *arrays, **attributes):
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(
-        proto_of(node).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = ort.InferenceSession(proto_of(node).SerializeToString(), options, providers=["CPUExecutionProvider"])
     feeds = {value.name: a.astype(np.float32) for value, a in zip(node.inputs, arrays, strict=True)}
     return session.run(None, feeds)[0]
 
@@ -206,9 +204,7 @@ def test_pads_and_output_padding_state_a_conv_transpose_exactly(axis):
 def test_the_gradient_of_a_conv_is_a_conv_transpose(axis):
     assume(axis.output)
     begin, end = axis.pads
-    assert axis.input_grad() == Axis.conv_transpose(
-        axis.output, axis.taps, axis.down, axis.step, (begin, end)
-    )
+    assert axis.input_grad() == Axis.conv_transpose(axis.output, axis.taps, axis.down, axis.step, (begin, end))
 
 
 def test_an_axis_refuses_what_is_no_convolution():
@@ -332,9 +328,7 @@ def through_phases(nest, phases, data, filter):
     blocks, sizes = [phase.Q for phase in phases], [phase.axis.output for phase in phases]
     y = y.reshape(batch, nest.out_channels, *blocks, *sizes)
     y = y.transpose(0, 1, *(part + a for a in range(rank) for part in (2 + rank, 2)))
-    y = y.reshape(
-        batch, nest.out_channels, *(size * block for size, block in zip(sizes, blocks, strict=True))
-    )
+    y = y.reshape(batch, nest.out_channels, *(size * block for size, block in zip(sizes, blocks, strict=True)))
     return y[(..., *(slice(axis.output) for axis in nest.axes))]
 
 
@@ -421,9 +415,7 @@ def test_a_lowered_filter_keeps_its_dtype():
 @given(convolutions(ranks=st.integers(1, 2)), st.integers(2, 4))
 @settings(max_examples=60, deadline=None)
 def test_batch_and_groups(nest, times):
-    wide = Convolution(
-        nest.axes, nest.groups * times, nest.in_channels * times, nest.out_channels * times, nest.batch
-    )
+    wide = Convolution(nest.axes, nest.groups * times, nest.in_channels * times, nest.out_channels * times, nest.batch)
     dense = Convolution(nest.axes, nest.groups, wide.in_channels, wide.out_channels, nest.batch)
     several = Convolution(nest.axes, nest.groups, nest.in_channels, nest.out_channels, nest.batch * times)
     for count in (
@@ -481,9 +473,7 @@ def test_a_conv_and_the_conv_transpose_back_cost_the_same():
     assert conv.toward("input_grad") == back
     assert (conv.macs, conv.effective_macs) == (back.macs, back.effective_macs)
     assert conv.macs == 3 * 8 * (6 * 4) ** 2
-    assert (
-        conv.effective_macs == 3 * 8 * (6 * 4 - 2) ** 2
-    )  # one tap of the first and of the last window is padding
+    assert conv.effective_macs == 3 * 8 * (6 * 4 - 2) ** 2  # one tap of the first and of the last window is padding
 
 
 def test_counts_exceed_what_floats_hold_exactly():
@@ -631,9 +621,7 @@ def test_a_node_that_contradicts_itself_is_an_error(op_type, x, w, attributes, c
 
 
 def test_reading_accounts_for_every_attribute():
-    node = node_of(
-        "ConvTranspose", (1, 3, 8), (3, 8, 3), strides=[2], output_padding=[1], dilations=[2], group=1
-    )
+    node = node_of("ConvTranspose", (1, 3, 8), (3, 8, 3), strides=[2], output_padding=[1], dilations=[2], group=1)
     view = View(node)
     read_convolution(view)
     assert list(view.unread()) == []

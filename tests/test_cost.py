@@ -52,9 +52,7 @@ def node_of(op_type, *shapes, opset=OPSET, outputs=1, dtype=FLOAT, domain="", **
     node = ir.node(op_type, inputs, attributes, domain=domain, outputs=made, name="node")
     graph_inputs = [i for i in dict.fromkeys(inputs) if i is not None and i.const_value is None]
     constants = [i for i in dict.fromkeys(inputs) if i is not None and i.const_value is not None]
-    ir.Graph(
-        graph_inputs, made, nodes=[node], initializers=constants, opset_imports={"": opset}, name="one node"
-    )
+    ir.Graph(graph_inputs, made, nodes=[node], initializers=constants, opset_imports={"": opset}, name="one node")
     for out, inferred in zip(made, infer_node(node, opset), strict=True):
         out.type, out.shape = inferred.type or out.type, inferred.shape
     return node
@@ -248,9 +246,7 @@ def rows(treat):
 
 
 def affine_rows(x, scale, shift):
-    return np.array(
-        [[mac(b, v, s) for v, s, b in zip(standardise(list(row)), scale, shift, strict=True)] for row in x]
-    )
+    return np.array([[mac(b, v, s) for v, s, b in zip(standardise(list(row)), scale, shift, strict=True)] for row in x])
 
 
 def test_softmax():
@@ -493,9 +489,7 @@ def gru(x, w, r, b):
     w, r, b, size = split(w, r, b)
 
     def step(vector, state):
-        z, reset = (
-            [sigmoid(gate(k * size + h, vector, state, w, r, b)) for h in range(size)] for k in range(2)
-        )
+        z, reset = ([sigmoid(gate(k * size + h, vector, state, w, r, b)) for h in range(size)] for k in range(2))
         kept = [rv * v for rv, v in zip(reset, state, strict=True)]
         new = [tanh(gate(2 * size + h, vector, kept, w, r, b)) for h in range(size)]
         return [(Number(1) - zv) * n + zv * v for zv, n, v in zip(z, new, state, strict=True)]
@@ -509,9 +503,7 @@ def rnn(x, w, r, b):
     return np.array(steps(x, size, step)).reshape(1, 1, size)
 
 
-@pytest.mark.parametrize(
-    ("op_type", "gates", "algorithm"), [("LSTM", 4, lstm), ("GRU", 3, gru), ("RNN", 1, rnn)]
-)
+@pytest.mark.parametrize(("op_type", "gates", "algorithm"), [("LSTM", 4, lstm), ("GRU", 3, gru), ("RNN", 1, rnn)])
 def test_recurrent(op_type, gates, algorithm):
     length, inputs, hidden = 3, 4, 2
     shapes = (length, 1, inputs), (1, gates * hidden, inputs), (1, gates * hidden, hidden)

@@ -61,9 +61,7 @@ def test_measures_are_their_definitions():
         "psnr": 20 * math.log10((max(x) - min(x)) / rms),
         "used": max(errors) / max(map(abs, x)),
     }
-    assert {key: getattr(found, key) for key in expected} == pytest.approx(
-        expected, rel=15 * np.finfo(float).eps
-    )
+    assert {key: getattr(found, key) for key in expected} == pytest.approx(expected, rel=15 * np.finfo(float).eps)
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,7 @@ from graphc.spec import Network, build, expand, expand_text
 X = np.arange(-8, 8, dtype=np.float32).reshape(1, 2, 2, 4)
 
 
-def spec(
-    nodes: str, sections: str = "", *, inputs: str = '{x: "f32[1, 2, 2, 4]"}', outputs: str = "[y]"
-) -> str:
+def spec(nodes: str, sections: str = "", *, inputs: str = '{x: "f32[1, 2, 2, 4]"}', outputs: str = "[y]") -> str:
     return f"graphc: 1\ninputs: {inputs}\noutputs: {outputs}\n{sections}nodes:\n{nodes}\n"
 
 
@@ -126,14 +124,21 @@ def test_prev_carries_a_value_through_a_loop() -> None:
 
 
 def test_prev_may_carry_several_values() -> None:
-    swap = (
-        "  - {id: a, scale: 2}\n  - {id: b, scale: 8}\n"
-        "  - {id: m, from: [x, a], repeat: 2, do: [{id: s, op: add, from: [prev.0, prev.1]}]}\n"
-        "  - {id: y, op: relu, from: m}"
+    text = spec(
+        "  - {id: a, scale: 2}\n"
+        "  - {id: m, from: [x, a], repeat: 2, do: [{op: both, from: [prev.0, prev.1]}]}\n"
+        "  - {id: y, op: sub, from: [m.sum, m.1]}",
+        BLOCKS,
     )
-    error = only(spec(swap))
-    assert (error.code, error.message) == ("spec/unknown-name", "'prev' has no member '0'")
-    assert error.notes[0].message == "in repeat i=1"
+    first = 3 * X, -X  # sum and difference
+    assert np.array_equal(run(text), sum(first) - (first[0] - first[1]))
+
+
+def test_a_loop_that_loses_a_value_is_found_where_it_is_missed() -> None:
+    text = spec("  - {from: [x, x], repeat: 2, do: [{op: add, from: [prev.0, prev.1]}]}\n  - {id: y, op: relu}")
+    errors = refused(text)
+    assert [error.message for error in errors] == ["'prev' has no member '0'", "'prev' has no member '1'"]
+    assert errors[0].notes[0].message == "in repeat i=1"
 
 
 def test_prev_is_a_value_in_expressions() -> None:
@@ -338,14 +343,12 @@ def test_marks_go_to_the_nodes_of_their_item() -> None:
 
 
 def test_stop_gradient_on_an_item_without_nodes_makes_one() -> None:
-    (node,) = expand_text(spec("  - {id: y, op: dropout, stop_gradient: true}")).nodes
+    (node,) = expand_text(spec("  - {id: y, do: [], stop_gradient: true}")).nodes
     assert (node.op_type, node.metadata_props["graphc.stop_gradient"]) == ("Identity", "true")
 
 
 def test_shared_and_frozen_weights() -> None:
-    text = spec(
-        "  - {conv: 2, shared: w}\n  - {conv: 2, shared: w, frozen: true}\n  - {id: y, conv: 2, frozen: true}"
-    )
+    text = spec("  - {conv: 2, shared: w}\n  - {conv: 2, shared: w, frozen: true}\n  - {id: y, conv: 2, frozen: true}")
     parameters = expand_text(text).parameters
     assert list(parameters) == ["w/weight", "w/bias", "y/weight", "y/bias"]
     assert [parameter.trainable for parameter in parameters.values()] == [True, True, False, False]
@@ -363,13 +366,13 @@ IMAGE = '{x: "f32[N, 2, H, W]"}'
 
 
 def shape_of(network: Network) -> str:
-    return str(network.outputs[0].shape).replace("SymbolicDim", "")
+    return str(network.outputs[0].shape)
 
 
 def test_a_range_becomes_a_symbol_that_follows_through_the_network() -> None:
     text = spec("  - {upsample: 2}\n  - {id: y, conv: 5}", DIMS % (1, 1), inputs=IMAGE)
     network = expand_text(text)
-    assert shape_of(network) == "Shape([1, 5, ('2*H'), ('2*W')])"
+    assert shape_of(network) == "[1,5,2*H,2*W]"
     metadata = json.loads(network.model().metadata_props["graphc.dims"])
     assert metadata["H"] == {"min": 4, "opt": 8, "max": 16, "multiple_of": 1}
     assert set(metadata) == {"H", "W"}
@@ -377,7 +380,7 @@ def test_a_range_becomes_a_symbol_that_follows_through_the_network() -> None:
 
 def test_a_size_that_does_not_divide_is_found_unless_the_dimension_promises_it() -> None:
     nodes = "  - residual: {do: [{max_pool: 2}, {upsample: 2}]}\n  - {id: y, op: relu}"
-    assert shape_of(expand_text(spec(nodes, DIMS % (2, 2), inputs=IMAGE))) == "Shape([1, 2, ('H'), ('W')])"
+    assert shape_of(expand_text(spec(nodes, DIMS % (2, 2), inputs=IMAGE))) == "[1,2,H,W]"
     error = only(spec(nodes, DIMS % (2, 1), inputs=IMAGE))
     assert error.code == "spec/shape-mismatch"
 
@@ -390,18 +393,14 @@ def test_types_may_compute_with_a_range_and_nothing_else_may() -> None:
     )
     error = only(good)  # two inputs: the first item must say which
     assert error.code == "spec/wrong-arity"
-    assert shape_of(expand_text(good.replace("{upsample: 3}", "{upsample: 3, from: x}"))).endswith(
-        "('3*H'), ('3*W')])"
-    )
+    assert shape_of(expand_text(good.replace("{upsample: 3}", "{upsample: 3, from: x}"))).endswith("3*H,3*W]")
     error = only(spec("  - {id: y, conv: =H}", DIMS % (1, 1), inputs=IMAGE))
     assert (error.code, pointed(error)) == ("spec/dynamic-dim", "=H}")
 
 
 def test_a_fixed_dimension_is_a_number() -> None:
     assert (
-        run(
-            spec("  - {id: y, conv: {out: =W, k: 1}}", "dims: {W: =2 * 2}\n", inputs='{x: "f32[1, 2, 2, W]"}')
-        ).shape[1]
+        run(spec("  - {id: y, conv: {out: =W, k: 1}}", "dims: {W: =2 * 2}\n", inputs='{x: "f32[1, 2, 2, W]"}')).shape[1]
         == 4
     )
 
@@ -410,7 +409,7 @@ def test_declared_outputs_are_checked() -> None:
     text = spec("  - {id: y, upsample: 2}", DIMS % (1, 1), inputs=IMAGE, outputs='{y: "f32[N, 2, H*2, W]"}')
     error = only(text)
     assert error.message == "output 'y' is declared f32[N, 2, H*2, W], but is f32[1, 2, 2*H, 2*W]"
-    assert shape_of(expand_text(text.replace("H*2, W]", "H*2, 2*W]"))).endswith("('2*W')])")
+    assert shape_of(expand_text(text.replace("H*2, W]", "H*2, 2*W]"))).endswith("2*W]")
 
 
 @pytest.mark.parametrize(
@@ -431,9 +430,7 @@ def test_wrong_types(written: str, code: str) -> None:
 
 # ---------------------------------------------------------------- targets
 
-TARGETS = (
-    "targets: {half: {precision: fp16, opset: 20}, fixed: {shapes: {H: 8, W: 12}}, wrong: {shapes: {Q: 1}}}\n"
-)
+TARGETS = "targets: {half: {precision: fp16, opset: 20}, fixed: {shapes: {H: 8, W: 12}}, wrong: {shapes: {Q: 1}}}\n"
 
 
 def test_a_half_precision_target_keeps_the_interface() -> None:
@@ -449,7 +446,7 @@ def test_a_half_precision_target_keeps_the_interface() -> None:
 
 def test_a_target_narrows_dims() -> None:
     text = spec("  - {id: y, op: relu}", DIMS % (1, 1) + TARGETS, inputs=IMAGE)
-    assert shape_of(expand_text(text, target="fixed")) == "Shape([1, 2, 8, 12])"
+    assert shape_of(expand_text(text, target="fixed")) == "[1,2,8,12]"
     assert only(text, target="wrong").code == "spec/undeclared-dim"
     assert only(text, target="harf").hint == "did you mean 'half'?"
 
@@ -489,7 +486,7 @@ def test_uses_of_an_import_share_its_weights(project: Path) -> None:
     assert not any(parameter.trainable for parameter in network.parameters.values())
     assert names(network)[:2] == ["a/first/conv", "a/first/relu"]
     assert names(network)[5] == "b/first/conv"
-    assert shape_of(network) == "Shape([1, 6, 2, 4])"  # and not 32 x 32
+    assert shape_of(network) == "[1,6,2,4]"  # and not 32 x 32
 
 
 def test_an_import_has_its_own_weights_section(project: Path) -> None:
@@ -499,9 +496,7 @@ def test_an_import_has_its_own_weights_section(project: Path) -> None:
     )
     network.fill()
     filters = {path: p.value.const_value for path, p in network.parameters.items() if path.endswith("weight")}
-    values = {
-        path: set(tensor.numpy().ravel().tolist()) for path, tensor in filters.items() if tensor is not None
-    }
+    values = {path: set(tensor.numpy().ravel().tolist()) for path, tensor in filters.items() if tensor is not None}
     assert values == {f"f/{n}/conv/weight": {0.5} for n in ("first", "second", "last")} | {"y/weight": {0.0}}
 
 
@@ -655,7 +650,7 @@ spec.yaml:8:9: spec/shape-mismatch: residual: body gives (1, 3, 2, 4), shortcut 
     8 |       - residual: [relu, {conv: 3}]
       |         ^
   note: (1, 3, 2, 4) comes from 'repeat.0/residual/conv' at spec.yaml:8:27
-  note: (1, 4, 2, 4) comes from 'a' at spec.yaml:5:12
+  note: (1, 4, 2, 4) comes from 'a' at spec.yaml:5:13
   note: in repeat i=0 at spec.yaml:6:5"""
     )
 
@@ -811,9 +806,7 @@ def test_build_reads_a_file_with_its_variant(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(text)
     model = build(f"{tmp_path}/small.yaml@x2", seed=3)
     assert (model.graph.name, model.doc_string, model.metadata_props["name"]) == ("small", "A test", "small")
-    shapes = {
-        name: tuple(v.const_value.shape) for name, v in model.graph.initializers.items() if v.const_value
-    }
+    shapes = {name: tuple(v.const_value.shape) for name, v in model.graph.initializers.items() if v.const_value}
     assert shapes == {"y/weight": (6, 2, 3, 3), "y/bias": (6,)}
 
 

@@ -87,10 +87,7 @@ def test_make_divisible_is_the_rounding_of_mobilenet_v2() -> None:
     # Widths of MobileNet v2 (Sandler et al. 2018) at multipliers 0.35, 0.5, 0.75 and 1.4.
     published = {0.35: [16, 8, 8, 16, 24, 32, 56, 112], 1.4: [48, 24, 32, 48, 88, 136, 224, 448]}
     for factor, widths in published.items():
-        found = [
-            evaluate("make_divisible(w * m)", {"w": w, "m": factor})
-            for w in (32, 16, 24, 32, 64, 96, 160, 320)
-        ]
+        found = [evaluate("make_divisible(w * m)", {"w": w, "m": factor}) for w in (32, 16, 24, 32, 64, 96, 160, 320)]
         assert found == widths
     assert evaluate("make_divisible(w)", {"w": 1}) == 8
     assert evaluate("make_divisible(37, 4)", {}) == 36
@@ -210,9 +207,7 @@ def test_pythons_advice_on_source_code_is_not_shown() -> None:
     assert evaluate(r"'\d' == '\\d'", {}) is True
 
 
-NUMBERS = (
-    st.integers(0, 50).map(str) | st.floats(0, 50, allow_nan=False).map(repr) | st.sampled_from(["a", "b"])
-)
+NUMBERS = st.integers(0, 50).map(str) | st.floats(0, 50, allow_nan=False).map(repr) | st.sampled_from(["a", "b"])
 OPERATORS = ["+", "-", "*", "//", "%", "**", "<", "<=", ">", ">=", "==", "!=", "and", "or"]
 EXPRESSIONS = st.recursive(
     NUMBERS,

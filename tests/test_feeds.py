@@ -108,9 +108,7 @@ def test_bounds_of_recurrent_lengths_labels_and_bytes():
 
 def test_seeds_differ_and_repeat():
     model = plain()
-    first, again, other = (
-        make_feeds(model, seed, index, {}, {})["x"] for seed, index in ((0, 0), (0, 0), (1, 0))
-    )
+    first, again, other = (make_feeds(model, seed, index, {}, {})["x"] for seed, index in ((0, 0), (0, 0), (1, 0)))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     spread = [make_feeds(model, 0, index, {}, {})["x"] for index in range(3)]

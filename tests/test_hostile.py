@@ -264,9 +264,7 @@ def test_hostile_expressions(tmp_path: Path) -> None:
 
 
 def test_hostile_blocks_and_imports(tmp_path: Path) -> None:
-    check_specs(
-        {name: (text.encode(), code, line) for name, (text, code, line) in PROJECTS.items()}, tmp_path
-    )
+    check_specs({name: (text.encode(), code, line) for name, (text, code, line) in PROJECTS.items()}, tmp_path)
 
 
 def test_unusual_but_honest_yaml(tmp_path: Path) -> None:
@@ -436,9 +434,7 @@ def test_any_damaged_byte_of_an_npz_is_refused_or_harmless(tmp_path: Path) -> No
     found = outcomes(READ_WEIGHTS, flipped, ".npz", tmp_path)
     assert {outcome["exit"] for outcome in found.values()} <= {0, 1}
     harmful = [f"byte-{i}" for i in range(PLAIN.index(VALUES.tobytes()), PLAIN.index(b"PK\x01\x02"))]
-    assert {found[name]["code"] for name in harmful} == {
-        "spec/weight-damaged"
-    }  # the checksum sees the content
+    assert {found[name]["code"] for name in harmful} == {"spec/weight-damaged"}  # the checksum sees the content
 
 
 # ---------------------------------------------------------------- safetensors
@@ -490,8 +486,6 @@ def test_hostile_safetensors(tmp_path: Path) -> None:
     check_weights(SAFETENSORS, ".safetensors", tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "content"), [(".npz", PLAIN), (".safetensors", GOOD)], ids=["npz", "safetensors"]
-)
+@pytest.mark.parametrize(("suffix", "content"), [(".npz", PLAIN), (".safetensors", GOOD)], ids=["npz", "safetensors"])
 def test_the_files_that_are_forged_above_are_good_before(suffix: str, content: bytes, tmp_path: Path) -> None:
     assert outcomes(READ_WEIGHTS, {"good": content}, suffix, tmp_path)["good"]["exit"] == 0

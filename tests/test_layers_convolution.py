@@ -165,9 +165,7 @@ def test_depthwise_reads_one_channel_per_output(layer: dict[str, Any]) -> None:
     for channel in range(6):
         alone = slice(channel // 2, channel // 2 + 1)
         kernel, bias = weights["weight"][channel : channel + 1], weights["bias"][channel : channel + 1]
-        expected = convolve(
-            x[:, alone], kernel, bias, stride=(1, 1), dilation=(1, 1), begin=(1, 1), end=(1, 1)
-        )
+        expected = convolve(x[:, alone], kernel, bias, stride=(1, 1), dilation=(1, 1), begin=(1, 1), end=(1, 1))
         close(built.run(x)[""][:, channel : channel + 1], expected, terms=10, scale=4)
 
 
@@ -176,9 +174,7 @@ def test_weight_normalisation_has_kernels_of_length_g() -> None:
     for opset in (17, 21):
         built = build({"conv": {"out": 4, "weight_norm": True, "bias": False}}, x, opset=opset)
         v, gain = built.weights["weight_v"].astype(np.float64), built.weights["weight_g"]
-        weight = np.stack(
-            [length * kernel / np.linalg.norm(kernel) for length, kernel in zip(gain, v, strict=True)]
-        )
+        weight = np.stack([length * kernel / np.linalg.norm(kernel) for length, kernel in zip(gain, v, strict=True)])
         expected = convolve(x, weight, stride=(1, 1), dilation=(1, 1), begin=(1, 1), end=(1, 1))
         close(built.run(x)[""], expected, terms=27, scale=4)
         assert gain.shape == (4, 1, 1, 1)

@@ -112,9 +112,7 @@ REFUSED: list[tuple[Any, tuple[np.ndarray, ...], str, str]] = [
 
 
 @pytest.mark.parametrize(("layer", "inputs", "code", "words"), REFUSED, ids=str)
-def test_refusal_says_what_was_expected(
-    layer: Any, inputs: tuple[np.ndarray, ...], code: str, words: str
-) -> None:
+def test_refusal_says_what_was_expected(layer: Any, inputs: tuple[np.ndarray, ...], code: str, words: str) -> None:
     with pytest.raises(GraphcError, match=f"(?s){words}") as caught:
         build(layer, *inputs)
     assert caught.value.code == code

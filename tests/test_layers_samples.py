@@ -212,9 +212,7 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean([-found[(n, labels[(n, *at)], *at)] for n, *at in np.ndindex(*labels.shape)]))
 
 
-def unary(
-    name: str, expected: Callable[[np.ndarray], np.ndarray], *, terms: int = 1, **arguments: Any
-) -> Sample:
+def unary(name: str, expected: Callable[[np.ndarray], np.ndarray], *, terms: int = 1, **arguments: Any) -> Sample:
     return Sample({name: arguments}, (X,), lambda x, w=None: expected(x.astype(np.float64)), terms)
 
 
@@ -247,9 +245,7 @@ SAMPLES = [
     Sample(
         {"conv_transpose": {"out": 3, "k": 2, "s": 2}},
         (X,),
-        lambda x, w: (
-            np.einsum("ncij,cokl->noikjl", x, w["weight"]).reshape(2, 3, 10, 12) + w["bias"][:, None, None]
-        ),
+        lambda x, w: np.einsum("ncij,cokl->noikjl", x, w["weight"]).reshape(2, 3, 10, 12) + w["bias"][:, None, None],
         4,
     ),
     # normalisation
@@ -391,9 +387,7 @@ SAMPLES = [
     ),
     # recurrent
     Sample({"gru": 5}, (SEQUENCE,), lambda x, w: np.stack(gru_steps(x, np.zeros((2, 5)), w), 1), 16),
-    Sample(
-        {"gru": {"hidden": 5, "returns": "last"}}, (SEQUENCE, H0), lambda x, h, w: gru_steps(x, h, w)[-1], 16
-    ),
+    Sample({"gru": {"hidden": 5, "returns": "last"}}, (SEQUENCE, H0), lambda x, h, w: gru_steps(x, h, w)[-1], 16),
     Sample(
         {"gru": {"hidden": 5, "bidirectional": True, "returns": "both"}},
         (SEQUENCE,),
@@ -458,9 +452,7 @@ SAMPLES = [
     Sample("concat", (X, OTHER, X), lambda *parts: np.concatenate(parts, axis=1), EXACT),
     Sample({"concat": -1}, (X, X[..., :2]), lambda *parts: np.concatenate(parts, axis=3), EXACT),
     Sample({"split": 2}, (X,), lambda x: {"0": x[:, :2], "1": x[:, 2:]}, EXACT),
-    Sample(
-        {"split": {"sizes": [1, 5], "axis": -1}}, (X,), lambda x: {"0": x[..., :1], "1": x[..., 1:]}, EXACT
-    ),
+    Sample({"split": {"sizes": [1, 5], "axis": -1}}, (X,), lambda x: {"0": x[..., :1], "1": x[..., 1:]}, EXACT),
     Sample({"split": 1}, (X,), lambda x: {"0": x}, EXACT),
     Sample({"slice": {"axis": 2, "start": 1, "end": -1}}, (X,), lambda x: x[:, :, 1:-1], EXACT),
     Sample({"slice": {"axis": -1, "step": -2}}, (X,), lambda x: x[..., ::-2], EXACT),
@@ -511,9 +503,7 @@ SAMPLES = [
 ]
 
 
-RUNS = [
-    pytest.param(s, opset, id=f"{s.name}-{opset}") for s in SAMPLES for opset in OPSETS if opset >= s.since
-]
+RUNS = [pytest.param(s, opset, id=f"{s.name}-{opset}") for s in SAMPLES for opset in OPSETS if opset >= s.since]
 
 
 @pytest.mark.parametrize(("given", "opset"), RUNS)

@@ -81,9 +81,7 @@ def dims(x: Any) -> list[str | int]:
     return [dim.dim_param or dim.dim_value for dim in x.type.tensor_type.shape.dim]
 
 
-@pytest.mark.parametrize(
-    "layer", [{"channel_shuffle": 2}, {"pixel_unshuffle": 2}, "instance_norm", {"conv": 3}]
-)
+@pytest.mark.parametrize("layer", [{"channel_shuffle": 2}, {"pixel_unshuffle": 2}, "instance_norm", {"conv": 3}])
 def test_a_symbolic_batch_may_be_empty(layer: Any) -> None:
     built = build(layer, (FLOAT, [(2, 6, 4, 2), (3, 6, 4, 2)]), points=[{"N": 2}, {"N": 3}])
     assert built.run(np.empty((0, 6, 4, 2), np.float32))[""].shape[0] == 0

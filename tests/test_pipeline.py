@@ -122,9 +122,7 @@ def test_numerics_of_a_run_that_changed_nothing_inexactly() -> None:
 
 
 def test_a_pipeline_is_an_onnx_ir_pass() -> None:
-    manager = ir.passes.PassManager(
-        [Pipeline("drop-identity"), CommonSubexpressionEliminationPass()], steps=2
-    )
+    manager = ir.passes.PassManager([Pipeline("drop-identity"), CommonSubexpressionEliminationPass()], steps=2)
     result = manager(model())
     assert result.modified
     assert "Identity" not in [node.op_type for node in result.model.graph]

@@ -74,9 +74,7 @@ def test_command_prints_what_is_shown(command: str, shown: str, directory: Path)
     assert comparable(printed) == comparable(shown), "run python tests/test_readme.py"
 
 
-def test_tour_runs(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tour_runs(directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tour,) = blocks("python")
     assert len(tour.splitlines()) < 40
     monkeypatch.chdir(directory)
@@ -104,9 +102,7 @@ def refreshed() -> str:
     """The README with what its commands print now."""
     with tempfile.TemporaryDirectory() as directory:
         write_specs(Path(directory))
-        return CONSOLE.sub(
-            lambda run: f"$ {run[1]}\n{shortened(printed_by(run[1], Path(directory)), run[2])}", README
-        )
+        return CONSOLE.sub(lambda run: f"$ {run[1]}\n{shortened(printed_by(run[1], Path(directory)), run[2])}", README)
 
 
 if __name__ == "__main__":

@@ -65,9 +65,7 @@ def test_a_clash_names_both_distributions(installed) -> None:
             "two": {"plug_b.__init__": "", "plug_b.fold_x": ""},
         }
     )
-    with pytest.raises(
-        GraphcError, match=r"'fold-x' is claimed by one \(plug_a.fold_x\) and by two"
-    ) as error:
+    with pytest.raises(GraphcError, match=r"'fold-x' is claimed by one \(plug_a.fold_x\) and by two") as error:
         registry.entries(registry.PASSES)
     assert error.value.code == "run/plugin-failed"
 

@@ -102,8 +102,7 @@ def test_a_failure_is_onnx_runtimes_message_without_its_sources(kind, says):
     assert caught.value.code == "run/session-failed"
     assert says in message
     assert not any(
-        noise in message
-        for noise in ("onnxruntime_src", "ONNXRuntimeError", "Status Message", ".cc:", ".h:", "\n")
+        noise in message for noise in ("onnxruntime_src", "ONNXRuntimeError", "Status Message", ".cc:", ".h:", "\n")
     )
 
 

@@ -305,9 +305,7 @@ def test_images_come_out_between_0_and_255(name: str) -> None:
     model = network.model()
     x = np.random.default_rng(0).random((1, 3, 64, 72), np.float32) * 1000
     (y,) = run(model, {model.graph.inputs[0].name: x})
-    rounding = (
-        255 * 4 * np.finfo(np.float32).eps
-    )  # tanh is within 2 ulp; the scale and the shift round once each
+    rounding = 255 * 4 * np.finfo(np.float32).eps  # tanh is within 2 ulp; the scale and the shift round once each
     assert -rounding <= y.min() < 127 < 128 < y.max() <= 255 + rounding
 
 
@@ -315,9 +313,7 @@ def test_style_transfer_has_the_sizes_of_the_supplement() -> None:
     """Table 1 there: a 256 x 256 image reflected 40 pixels out, 4 pixels less after each residual block."""
     network = expanded("style_transfer@bn")
     point = network.emitter.points.index({"N": 1, "H": 256, "W": 256})
-    heights = [
-        network.emitter.sizes(node.outputs[0])[point][2] for node in network.nodes if "Conv" in node.op_type
-    ]
+    heights = [network.emitter.sizes(node.outputs[0])[point][2] for node in network.nodes if "Conv" in node.op_type]
     assert heights == [336, 168, 84, 82, 80, 78, 76, 74, 72, 70, 68, 66, 64, 128, 256, 256]
 
 
@@ -331,8 +327,7 @@ def test_words_are_weighed_by_position() -> None:
     _, found = run(model, feeds_for(network, model, {}))
     words, size = found.shape
     wanted = [
-        [(1 - j / words) - (d / size) * (1 - 2 * j / words) for d in range(1, size + 1)]
-        for j in range(1, words + 1)
+        [(1 - j / words) - (d / size) * (1 - 2 * j / words) for d in range(1, size + 1)] for j in range(1, words + 1)
     ]
     # five roundings, of numbers that are at most 1
     np.testing.assert_allclose(found, wanted, rtol=0, atol=5 * np.finfo(np.float32).eps)

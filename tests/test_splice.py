@@ -145,9 +145,7 @@ def test_the_closed_world_stops_a_careless_rewrite() -> None:
 
     run = careless()
     assert not run(Case("training", build).model()).modified
-    assert [site.reason for site in run.refused] == [
-        "BatchNormalization.training_mode=1 is not accounted for"
-    ]
+    assert [site.reason for site in run.refused] == ["BatchNormalization.training_mode=1 is not accounted for"]
 
 
 @pytest.mark.parametrize(
@@ -159,9 +157,7 @@ def test_the_closed_world_stops_a_careless_rewrite() -> None:
         (lambda op, x: op.Gelu(x), "opset 19 has no Gelu"),
     ],
 )
-def test_what_would_change_type_or_shape_is_refused(
-    build: Callable[[Tape, ir.Value], ir.Value], reason: str
-) -> None:
+def test_what_would_change_type_or_shape_is_refused(build: Callable[[Tape, ir.Value], ir.Value], reason: str) -> None:
     @rewrite("Neg", numerics="exact")
     def wrong(node: View, op: Tape) -> ir.Value:
         return build(op, node.required("X"))
@@ -172,9 +168,7 @@ def test_what_would_change_type_or_shape_is_refused(
         wrong.propose(model.graph[0], 19, wrong.options)
     assert not wrong()(model).modified
     assert ir.to_proto(model) == before
-    assert [use.node.op_type for use in model.graph.inputs[0].uses()] == ["Neg"], (
-        "the tape left a user behind"
-    )
+    assert [use.node.op_type for use in model.graph.inputs[0].uses()] == ["Neg"], "the tape left a user behind"
 
 
 def test_a_rewrite_that_chases_itself_is_named() -> None:
@@ -243,9 +237,7 @@ def test_a_declaration_needs_known_numerics() -> None:
 
 
 def test_old_opsets_are_rewritten_in_their_own_terms() -> None:
-    model = Case(
-        "old", lambda g: bn(g, g.Conv(g.input(1, 3, 6, 6), g.weight(4, 3, 3, 3)), 4), opset=9
-    ).model()
+    model = Case("old", lambda g: bn(g, g.Conv(g.input(1, 3, 6, 6), g.weight(4, 3, 3, 3)), 4), opset=9).model()
     after = applied(model, "inference")
     assert ops(after) == ["Conv"]
     onnx.checker.check_model(ir.to_proto(after), full_check=True)

@@ -46,9 +46,7 @@ def configurations(draw: st.DrawFn, rank: int) -> dict[str, Any]:
     else:
         full = [
             s * (n - 1) + d * (k - 1) + 1 + o
-            for s, n, d, k, o in zip(
-                strides, sizes, dilations, kernel, attributes["output_padding"], strict=True
-            )
+            for s, n, d, k, o in zip(strides, sizes, dilations, kernel, attributes["output_padding"], strict=True)
         ]
         attributes["output_shape"] = [draw(st.integers(1, size)) for size in full]
         attributes["auto_pad"] = draw(st.sampled_from(("NOTSET", "SAME_UPPER", "SAME_LOWER")))

@@ -202,9 +202,7 @@ def test_tensors_are_checked_wherever_they_hide(folder, place):
 
 
 def test_external_data_of_an_attribute_is_read(folder):
-    proto = parser.parse_model(
-        '<ir_version: 8, opset_import: ["" : 20]> g () => (float[2, 3] y) { y = Constant() }'
-    )
+    proto = parser.parse_model('<ir_version: 8, opset_import: ["" : 20]> g () => (float[2, 3] y) { y = Constant() }')
     proto.graph.node[0].attribute.append(attribute(external_tensor()))
     with session(written(folder, proto)) as run:
         assert np.array_equal(run.run({})["y"], VALUES)

@@ -120,9 +120,7 @@ def correlate(x: np.ndarray[Any, Any], w: np.ndarray[Any, Any], groups: int) -> 
     return y
 
 
-@pytest.mark.parametrize(
-    ("outputs", "inputs", "groups"), [(4, 4, 1), (4, 4, 2), (4, 4, 4), (6, 4, 2), (2, 4, 1)]
-)
+@pytest.mark.parametrize(("outputs", "inputs", "groups"), [(4, 4, 1), (4, 4, 2), (4, 4, 4), (6, 4, 2), (2, 4, 1)])
 def test_identity_passes_channels_on(outputs: int, inputs: int, groups: int) -> None:
     shape = (outputs, inputs // groups, 3, 5)
     fans = inputs // groups * 15, outputs // groups * 15
@@ -204,9 +202,7 @@ def write(kind: str, path: Path, tensors: dict[str, np.ndarray[Any, Any]]) -> No
     if kind == "npz":
         np.savez(path, **tensors)  # type: ignore[arg-type]  # numpy's stub takes every keyword for allow_pickle
     elif kind == "safetensors":
-        save_file(
-            {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}, path
-        )
+        save_file({name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}, path)
     else:
         made = [ir.serde.serialize_tensor(ir.tensor(array, name=name)) for name, array in tensors.items()]
         graph = onnx.GraphProto(name="weights", initializer=made)
@@ -314,9 +310,7 @@ def test_map_renames_one_or_a_prefix(kind: str, tmp_path: Path) -> None:
         "a.b/c": 5.0,
     }
     write(kind, path, {name: np.array([value], np.float32) for name, value in names.items()})
-    wanted = [
-        parameter(n, (1,)) for n in ("vgg/c1/weight", "vgg/c1/bias", "head/bias", "vgg/c1/scale", "a/b/c")
-    ]
+    wanted = [parameter(n, (1,)) for n in ("vgg/c1/weight", "vgg/c1/bias", "head/bias", "vgg/c1/scale", "a/b/c")]
     renames = {"vgg/c1/*": "features.0.*", "head/bias": "out", "vgg/c1/scale": "features.0.alpha"}
     assert [float(v[0]) for v in loaded(kind, path, wanted, map=renames)] == [1, 2, 3, 4, 5]
     error = failure(kind, path, wanted, map={"vgg/c2/*": "x.*"})
@@ -328,8 +322,7 @@ def test_not_strict_initialises_what_is_missing_and_ignores_the_rest(tmp_path: P
     path = tmp_path / "w.npz"
     write("npz", path, {"a": np.array([5], np.float32), "other": np.zeros(1, np.float32)})
     assert [
-        float(v[0])
-        for v in loaded("npz", path, [parameter("a", (1,)), parameter("b", (1,), "scale")], strict=False)
+        float(v[0]) for v in loaded("npz", path, [parameter("a", (1,)), parameter("b", (1,), "scale")], strict=False)
     ] == [5, 1]
 
 

@@ -58,9 +58,7 @@ def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
     known: dict[ir.Value, Operand] = {}
     for value in bound.graph.inputs:
         if value.shape is not None:
-            value.shape = ir.Shape(
-                [d if isinstance(d, int) else sizes.get(d.value or "") for d in value.shape]
-            )
+            value.shape = ir.Shape([d if isinstance(d, int) else sizes.get(d.value or "") for d in value.shape])
     opset = bound.opset_imports.get("", 1)
     for node in bound.graph:
         operands = [None if v is None else known.get(v) or operand_of(v) for v in node.inputs]

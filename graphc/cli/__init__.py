@@ -42,9 +42,7 @@ Version = Annotated[
     bool,
     typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
 ]
-Debug = Annotated[
-    bool, typer.Option("--debug", "-vv", envvar="GRAPHC_DEBUG", help="Show the traceback of an error.")
-]
+Debug = Annotated[bool, typer.Option("--debug", "-vv", envvar="GRAPHC_DEBUG", help="Show the traceback of an error.")]
 
 
 @app.callback()

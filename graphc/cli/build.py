@@ -53,9 +53,7 @@ Pipeline = Annotated[
 NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not compare with the unoptimised model.")]
 Dump = Annotated[
     Path | None,
-    typer.Option(
-        "--dump-after-each", metavar="DIR", help="Write the model after each pass.", show_default=False
-    ),
+    typer.Option("--dump-after-each", metavar="DIR", help="Write the model after each pass.", show_default=False),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the file that the model is read from.")]
 

@@ -14,29 +14,21 @@ from graphc.errors import GraphcError
 if TYPE_CHECKING:
     from graphc.runtime.tolerance import Tolerance
 
-Reference = Annotated[
-    str, typer.Argument(metavar="A", help="The reference: a model or a spec.", show_default=False)
-]
+Reference = Annotated[str, typer.Argument(metavar="A", help="The reference: a model or a spec.", show_default=False)]
 Other = Annotated[str, typer.Argument(metavar="B", help="What is compared with it.", show_default=False)]
 Seeds = Annotated[int, typer.Option("--seeds", help="How many sets of random inputs.")]
 Seed = Annotated[int, typer.Option("--seed", help="Where the random numbers start.")]
 Relative = Annotated[
     float | None, typer.Option("--rtol", help="Allow max|a − b| of this times max|a|.", show_default=False)
 ]
-Absolute = Annotated[
-    float | None, typer.Option("--atol", help="Allow max|a − b| of this.", show_default=False)
-]
+Absolute = Annotated[float | None, typer.Option("--atol", help="Allow max|a − b| of this.", show_default=False)]
 PerOutput = Annotated[
     list[str] | None,
-    typer.Option(
-        "--tolerance", metavar="OUTPUT=R", help="--rtol for one output. Repeatable.", show_default=False
-    ),
+    typer.Option("--tolerance", metavar="OUTPUT=R", help="--rtol for one output. Repeatable.", show_default=False),
 ]
 Dims = Annotated[
     list[str] | None,
-    typer.Option(
-        "--dim", metavar="NAME=N", help="Size of a symbolic dimension. Repeatable.", show_default=False
-    ),
+    typer.Option("--dim", metavar="NAME=N", help="Size of a symbolic dimension. Repeatable.", show_default=False),
 ]
 
 

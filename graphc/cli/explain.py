@@ -14,9 +14,7 @@ Name = Annotated[
 ]
 OnModel = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[SPEC|MODEL]", help="Where the rewrite is tried; nothing is written.", show_default=False
-    ),
+    typer.Argument(metavar="[SPEC|MODEL]", help="Where the rewrite is tried; nothing is written.", show_default=False),
 ]
 
 

@@ -14,9 +14,7 @@ from graphc.errors import GraphcError, suggest
 TEMPLATES = Path(__file__).with_name("templates")
 
 Name = Annotated[str, typer.Argument(help="The network's name; the file is NAME.yaml.", show_default=False)]
-Template = Annotated[
-    str, typer.Option("--template", help="What to start from: conv, classifier or upscaler.")
-]
+Template = Annotated[str, typer.Option("--template", help="What to start from: conv, classifier or upscaler.")]
 Directory = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write it.")]
 
 

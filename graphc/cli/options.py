@@ -23,13 +23,9 @@ Source = Annotated[
 ]
 Params = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="K=V", help="A parameter of the spec; V is YAML. Repeatable.", show_default=False
-    ),
+    typer.Option("--set", metavar="K=V", help="A parameter of the spec; V is YAML. Repeatable.", show_default=False),
 ]
-Target = Annotated[
-    str | None, typer.Option("--target", help="One of the spec's targets.", show_default=False)
-]
+Target = Annotated[str | None, typer.Option("--target", help="One of the spec's targets.", show_default=False)]
 Seed = Annotated[
     int | None, typer.Option("--seed", help="Instead of the seed of the spec's weights.", show_default=False)
 ]

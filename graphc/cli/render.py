@@ -10,9 +10,7 @@ import typer
 from graphc.cli.options import LimitPairs, Params, Source, Target, open_model
 from graphc.cli.outcome import guarded, show, write
 
-Output = Annotated[
-    Path | None, typer.Option("-o", "--output", help="A file instead of stdout.", show_default=False)
-]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="A file instead of stdout.", show_default=False)]
 Drawing = Annotated[
     Literal["text", "json", "dot", "mermaid"],
     typer.Option("--format", help="A tree, the same for programs, or the text of a diagram."),

@@ -16,9 +16,7 @@ PER_ELEMENT = {
     **dict.fromkeys(("Add", "Sub"), _ADD),
     **dict.fromkeys(("Mul", "Neg"), _MUL),
     **dict.fromkeys(("Div", "Mod", "Reciprocal"), _DIV),
-    **dict.fromkeys(
-        ("Abs", "Ceil", "Floor", "Round", "Sign", "Relu", "Clip", "Where", "IsInf", "IsNaN"), _CMP
-    ),
+    **dict.fromkeys(("Abs", "Ceil", "Floor", "Round", "Sign", "Relu", "Clip", "Where", "IsInf", "IsNaN"), _CMP),
     **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), _CMP),
     **dict.fromkeys(("And", "Not", "Or", "Xor"), _CMP),
     **dict.fromkeys(("Exp", "Log", "Sqrt", "Pow", "Erf", "Tanh", "Sinh", "Cosh"), _FUNCTION),

@@ -38,9 +38,7 @@ CELLS = {
 def recurrent(view: View) -> Cost:
     """X [length, batch, input] (layout 1: batch first), R [directions, gates·hidden, hidden]."""
     cell = CELLS[view.op_type]
-    length, batch, inputs = static_shape(
-        view.required("X")
-    )  # layout 1 swaps the first two: the product is the same
+    length, batch, inputs = static_shape(view.required("X"))  # layout 1 swaps the first two: the product is the same
     directions, _, hidden = static_shape(view.required("R"))
     each = Cost(mac=cell.gates * (inputs + hidden)) + cell.mixing
     if view.input("B"):

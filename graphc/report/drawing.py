@@ -61,9 +61,7 @@ def macs(cost: Total) -> str:
 
 
 def _interface(model: ir.Model) -> str:
-    rows = [
-        ("input", str(value.name), shown(value)) for value in model.graph.inputs if not value.is_initializer()
-    ]
+    rows = [("input", str(value.name), shown(value)) for value in model.graph.inputs if not value.is_initializer()]
     rows += [("output", str(value.name), shown(value)) for value in model.graph.outputs]
     return table(rows, "<<<") if rows else ""
 

@@ -29,11 +29,7 @@ def catalogue() -> Page:
         section(family, table([(f"{name:{width}}", doc) for name, doc in members], "<<"))
         for family, members in rows.items()
     ]
-    value = [
-        {"name": name, "family": family, "doc": doc}
-        for family, members in rows.items()
-        for name, doc in members
-    ]
+    value = [{"name": name, "family": family, "doc": doc} for family, members in rows.items() for name, doc in members]
     return Page(paragraphs(*parts), value)
 
 
@@ -55,10 +51,7 @@ def page(name: str) -> Page:
         "usage": _usage(cls),
         "parameters": parameters,
     }
-    rows = [
-        (_names(p), p["type"], "required" if p["required"] else _shown(p["default"]), p["doc"])
-        for p in parameters
-    ]
+    rows = [(_names(p), p["type"], "required" if p["required"] else _shown(p["default"]), p["doc"]) for p in parameters]
     text = paragraphs(
         f"{name}: a layer of the family '{_family(cls)}', takes {_inputs(int(fewest), most)}",
         unwrapped(doc),

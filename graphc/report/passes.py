@@ -27,9 +27,7 @@ from graphc.rewriting import Rewrite, RewritePass, Site
 def catalogue() -> Page:
     """Every rewrite, every pass of onnx_ir and every named pipeline, with one sentence each."""
     rows = {
-        "rewrites and passes": [
-            (name, sentence(_doc_of_entry(name))) for name in registry.entries(registry.PASSES)
-        ],
+        "rewrites and passes": [(name, sentence(_doc_of_entry(name))) for name in registry.entries(registry.PASSES)],
         "passes of onnx_ir": [(name, _onnx_ir_doc(name)) for name in onnx_ir_passes()],
         "named pipelines": [(name, ", ".join(_steps(name))) for name in named_pipelines()],
     }
@@ -171,9 +169,7 @@ def _class_page(name: str, cls: type[Any]) -> Page:
     doc = inspect.cleandoc(cls.__doc__ or "") or _onnx_ir_doc(name)
     origin = cls.__module__.partition(".")[0]
     parameters = inspect.signature(cls).parameters
-    options = {
-        key.replace("_", "-"): repr(p.default) for key, p in parameters.items() if p.default is not p.empty
-    }
+    options = {key.replace("_", "-"): repr(p.default) for key, p in parameters.items() if p.default is not p.empty}
     return Page(
         paragraphs(
             f"{name}: a pass of {origin}",

@@ -63,9 +63,7 @@ def scopes(model: ir.Model) -> Scope:
     for node, sized in zip(model.graph, bound.graph, strict=True):
         fresh = {x for x in node.inputs if x is not None and x.is_initializer()} - seen
         seen |= fresh
-        outputs = tuple(
-            x if x.shape is not None else y for x, y in zip(node.outputs, sized.outputs, strict=True)
-        )
+        outputs = tuple(x if x.shape is not None else y for x, y in zip(node.outputs, sized.outputs, strict=True))
         leaf = Leaf(node.op_type, node, outputs, sum(map(_parameters, fresh)), total([sized], opset))
         _insert(root, leaf)
     return root

@@ -15,9 +15,7 @@ def table(rows: Sequence[Sequence[str]], sides: str, *, indent: int = 0, gap: in
     """
     cells = [[clean(cell) for cell in row] for row in rows]
     widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        (" " * indent + (" " * gap).join(map(_padded, row, widths, sides))).rstrip() for row in cells
-    )
+    return "\n".join((" " * indent + (" " * gap).join(map(_padded, row, widths, sides))).rstrip() for row in cells)
 
 
 def columns(text: str) -> int:

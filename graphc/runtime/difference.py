@@ -58,9 +58,7 @@ class Difference:
         )
 
 
-def measure(
-    name: str, a: np.ndarray, b: np.ndarray, tolerance: Tolerance, condition: float = 1.0
-) -> Difference:
+def measure(name: str, a: np.ndarray, b: np.ndarray, tolerance: Tolerance, condition: float = 1.0) -> Difference:
     """The Difference of one output for one set of inputs; NaN and inf must be the same in the same places."""
     difference = Difference(name, a.dtype.name, a.shape, tolerance, condition=condition)
     if (a.dtype, a.shape) != (b.dtype, b.shape):

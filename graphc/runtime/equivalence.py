@@ -68,9 +68,7 @@ class Report:
         widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
         sides = "<" + ">" * 7 + "<<"
         lines = [
-            "  ".join(
-                f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
-            ).rstrip()
+            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
             for row in rows
         ]
         lines += [clean(f"{output.name}: {output.reason}") for output in self.outputs if not output.passed]
@@ -121,9 +119,7 @@ def check(
     with session(first, provider=provider) as run_a, session(second, provider=provider) as run_b:
         runs = [_run(run_a, run_b, feed, allowed) for feed in feeds.values()]
     outputs = tuple(_compare(name, runs, overrides.get(name), allowed) for name in runs[0].a)
-    return Report(
-        outputs, tuple(feeds), sizes, provider, tuple(_weaknesses(outputs, [run.a for run in runs]))
-    )
+    return Report(outputs, tuple(feeds), sizes, provider, tuple(_weaknesses(outputs, [run.a for run in runs])))
 
 
 @dataclass(frozen=True)
@@ -190,9 +186,7 @@ def _require_known(model: ir.Model, seeds: int, inputs: Feeds, tolerances: Mappi
         names = [str(value.name) for value in values]
         for name in asked:
             if name not in names:
-                raise GraphcError(
-                    f"the model has no {kind} '{name}'", code="run/usage", hint=suggest(name, names)
-                )
+                raise GraphcError(f"the model has no {kind} '{name}'", code="run/usage", hint=suggest(name, names))
 
 
 def require_same_interface(a: ir.Model, b: ir.Model) -> None:

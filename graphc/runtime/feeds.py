@@ -27,9 +27,7 @@ def distribution(index: int) -> str:
     return list(DISTRIBUTIONS)[index % len(DISTRIBUTIONS)]
 
 
-def make_feeds(
-    model: ir.Model, seed: int, index: int, sizes: Mapping[str, int], given: Feeds
-) -> dict[str, np.ndarray]:
+def make_feeds(model: ir.Model, seed: int, index: int, sizes: Mapping[str, int], given: Feeds) -> dict[str, np.ndarray]:
     """One array per required input: `given`, else floats as `distribution(index)`, integers in range, bools.
 
     `sizes` are the model's `bindings`. The same (seed, index) gives the same arrays. Raises GraphcError

@@ -71,8 +71,7 @@ def _gathered(node: ir.Node, sizes: Mapping[str, int]) -> tuple[int, int] | None
 def _leading(node: ir.Node, sizes: Mapping[str, int]) -> tuple[int, int] | None:
     """GatherND, ScatterND: a tuple of indices, each below the smallest of the leading axes."""
     found = [
-        _axis_size(node, 0, axis, sizes)
-        for axis in range(len(node.inputs[0].shape or ()) if node.inputs[0] else 0)
+        _axis_size(node, 0, axis, sizes) for axis in range(len(node.inputs[0].shape or ()) if node.inputs[0] else 0)
     ]
     known = [size for size in found if size]
     return (0, min(known)) if known else None

@@ -90,9 +90,7 @@ def heaviest_path(model: ir.Model) -> int:
     A node of K unknown (a reduction over an axis of unknown size) counts as the longest reduction that is
     known. The body of an If, Loop, Scan or function counts once, whatever its trip count.
     """
-    lengths: dict[ir.Node, int | None] = {
-        node: reduction_length(node) for graph in model.graphs() for node in graph
-    }
+    lengths: dict[ir.Node, int | None] = {node: reduction_length(node) for graph in model.graphs() for node in graph}
     for function in model.functions.values():
         lengths.update({node: reduction_length(node) for node in function})
     longest = max((k for k in lengths.values() if k is not None), default=1)

@@ -336,9 +336,7 @@ def _loss(x: Expander, item: Item, body: Body, outputs: Outputs) -> Loss:
     return Loss(item.label, value, float(weight))
 
 
-def _name_values(
-    g: Emitter, inputs: list[ir.Value], outputs: list[ir.Value], training: Training | None
-) -> None:
+def _name_values(g: Emitter, inputs: list[ir.Value], outputs: list[ir.Value], training: Training | None) -> None:
     """Give every value a name of its own: the interface and the weights keep theirs, the rest make way."""
     fixed = [*inputs, *outputs, *(training.inputs if training else ())]
     fixed += [parameter.value for parameter in g.parameters.values()]

@@ -50,9 +50,7 @@ def _block_arguments(x: Expander, item: Item, body: Body, block: Block) -> dict[
     elif block.params:
         trees = {next(iter(block.params)): tree}
     else:
-        raise GraphcError(
-            f"block '{item.what}' has no params", code="spec/unknown-argument", where=tree.where
-        )
+        raise GraphcError(f"block '{item.what}' has no params", code="spec/unknown-argument", where=tree.where)
     errors = [
         GraphcError(
             f"{item.what}: unknown argument '{name}'",
@@ -168,9 +166,7 @@ def _type(module: Module, name: str) -> TensorType:
         raise placed(error, module.place("inputs", name)) from None
 
 
-def _sizes(
-    x: Expander, item: Item, module: Module, name: str, type_: TensorType, given: Outputs
-) -> tuple[Sizes, ...]:
+def _sizes(x: Expander, item: Item, module: Module, name: str, type_: TensorType, given: Outputs) -> tuple[Sizes, ...]:
     value = given.single(name)
     sizes = x.g.sizes(value)
     floats = type_.dtype.is_floating_point() and value.dtype == x.g.float_type

@@ -135,9 +135,7 @@ class _Document:
         self._next()  # the end of the document
         event = self._next()
         if not isinstance(event, yaml.StreamEndEvent):
-            self._fail(
-                "a second document starts here", self._where(event.start_mark), hint="one spec per file"
-            )
+            self._fail("a second document starts here", self._where(event.start_mark), hint="one spec per file")
         if not isinstance(tree, Mapping):
             self._fail(
                 "a spec is a mapping of keys to values",
@@ -162,9 +160,7 @@ class _Document:
                 notes=notes,
             )
         except (ValueError, OverflowError):  # PyYAML hands digits to chr() and int() as they are
-            self._fail(
-                "a number in an escape or directive is out of range", self._where(self.events.get_mark())
-            )
+            self._fail("a number in an escape or directive is out of range", self._where(self.events.get_mark()))
         self.last = event
         return event
 
@@ -187,9 +183,7 @@ class _Document:
         self._count(1, depth, where)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, depth, where)
-        assert isinstance(
-            event, yaml.ScalarEvent | yaml.CollectionStartEvent
-        )  # all that YAML's grammar leaves
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # all that YAML's grammar leaves
         if event.tag is not None:
             self._fail(
                 f"tag '{_clip(event.tag.replace('tag:yaml.org,2002:', '!!'))}' in a spec",
@@ -253,9 +247,7 @@ class _Document:
             )
         tree = self._node(event, depth + 1)
         if not isinstance(tree, Scalar) or not isinstance(tree.value, str):
-            self._fail(
-                "a key must be a text", where, code="spec/bad-type", hint='put quotes around it: "8": ...'
-            )
+            self._fail("a key must be a text", where, code="spec/bad-type", hint='put quotes around it: "8": ...')
         return tree.value
 
     def _alias(self, event: yaml.AliasEvent, depth: int, where: Where) -> Tree:
@@ -283,9 +275,7 @@ class _Document:
         if event.style:
             return Scalar(self._text(event.value, where), where, quoted=True)
         if self.flow and _is_expression(event) and not _balanced(event.value):
-            self._fail(
-                f"the expression '{_clip(event.value)}' ends too early", where, hint=QUOTE_THE_EXPRESSION
-            )
+            self._fail(f"the expression '{_clip(event.value)}' ends too early", where, hint=QUOTE_THE_EXPRESSION)
         return Scalar(self._plain(event.value, where), where)
 
     def _text(self, value: str, where: Where) -> str:
@@ -332,9 +322,7 @@ class _Document:
     # ---------------------------------------------------------------- places and refusals
 
     def _where(self, mark: object) -> Where:
-        assert isinstance(
-            mark, Mark
-        )  # what PyYAML's own scanner, unlike its binding to libyaml, gives every event
+        assert isinstance(mark, Mark)  # what PyYAML's own scanner, unlike its binding to libyaml, gives every event
         return self._full(Where(self.file, mark.line + 1, mark.column + 1))
 
     def _full(self, where: Where) -> Where:
@@ -350,9 +338,7 @@ class _Document:
             self._exceeded(f"{self.limits.spec_nodes} values", where, "use blocks and 'repeat'")
 
     def _exceeded(self, bound: str, where: Where, hint: str) -> NoReturn:
-        self._fail(
-            f"a spec may have {bound}, this one has more", where, code="spec/limit-exceeded", hint=hint
-        )
+        self._fail(f"a spec may have {bound}, this one has more", where, code="spec/limit-exceeded", hint=hint)
 
     def _fail(
         self,

@@ -70,9 +70,7 @@ class Emitter:
         return self._scopes[-1].path
 
     @contextmanager
-    def scope(
-        self, label: str, *, source: str = "", shared: str | None = None, frozen: bool = False
-    ) -> Iterator[None]:
+    def scope(self, label: str, *, source: str = "", shared: str | None = None, frozen: bool = False) -> Iterator[None]:
         """Emit below `label`. `shared` names the weights after that path instead, so that a second use finds them."""
         outer = self._scopes[-1]
         path = _join(outer.path, self.unique(label))
@@ -253,8 +251,7 @@ class Emitter:
         if len(self.nodes) >= self.max_nodes:
             self.fail(f"the network has more than {self.max_nodes} nodes", code="spec/limit-exceeded")
         attrs = {
-            a.name: a
-            for a in ir.convenience.convert_attributes({k: v for k, v in attributes.items() if v is not None})
+            a.name: a for a in ir.convenience.convert_attributes({k: v for k, v in attributes.items() if v is not None})
         }
         while inputs and inputs[-1] is None:
             inputs = inputs[:-1]
@@ -267,9 +264,7 @@ class Emitter:
         for index, value in enumerate(values):
             self._keep(value, [per_point[index] for per_point in operands])
         source = self._scopes[-1].source
-        self.nodes.append(
-            ir.Node(domain, op_type, inputs, attrs, outputs=values, name=path, doc_string=source or None)
-        )
+        self.nodes.append(ir.Node(domain, op_type, inputs, attrs, outputs=values, name=path, doc_string=source or None))
         return values[0] if outputs == 1 else tuple(values)
 
     def _keep(self, value: ir.Value, operands: Sequence[Operand]) -> ir.Value:
@@ -300,9 +295,7 @@ class Emitter:
         for point in range(len(self.points)):
             operands = [None if x is None else self._operands[x][point] for x in inputs]
             try:
-                found.append(
-                    infer(op_type, operands, attrs, outputs=outputs, opset=self.opset, domain=domain)
-                )
+                found.append(infer(op_type, operands, attrs, outputs=outputs, opset=self.opset, domain=domain))
             except InferenceError as error:
                 shapes = ", ".join("none" if o is None or o.shape is None else str(o.shape) for o in operands)
                 self.fail(f"{op_type} does not accept {shapes}: {error}", code="spec/shape-mismatch")

@@ -62,9 +62,7 @@ class Body:
 class Expander:
     """Expands bodies of items with one Emitter. `source` gives a place in the spec as nodes carry it."""
 
-    def __init__(
-        self, g: Emitter, problems: Problems, limits: Limits, source: Callable[[Where], str] = str
-    ) -> None:
+    def __init__(self, g: Emitter, problems: Problems, limits: Limits, source: Callable[[Where], str] = str) -> None:
         self.g, self.trace, self.source = g, Trace(problems, limits), source
         self.functions: Mapping[str, Callable[..., object]] = {"dim": self._dim}
         self.origins: dict[ir.Value, Where] = {}
@@ -218,9 +216,7 @@ class Expander:
         if item.what in layers():
             return self._layer
         known = chain(module.spec.blocks, module.spec.imports, layers(), structures.FORMS)
-        raise GraphcError(
-            f"unknown layer '{item.what}'", code="spec/unknown-layer", hint=suggest(item.what, known)
-        )
+        raise GraphcError(f"unknown layer '{item.what}'", code="spec/unknown-layer", hint=suggest(item.what, known))
 
     def _layer(self, item: Item, body: Body) -> Outputs:
         cls = layers()[item.what]
@@ -234,9 +230,7 @@ class Expander:
         )
         least, most = arity(cls)
         given = self.inputs(item, body, least, most)
-        values = [
-            None if one is None and i >= least else self.single(one, item) for i, one in enumerate(given)
-        ]
+        values = [None if one is None and i >= least else self.single(one, item) for i, one in enumerate(given)]
         with self.scope(item, body), self.emitting(item, [value for value in values if value is not None]):
             return Outputs.of(made.emit(self.g, *values))
 
@@ -283,9 +277,7 @@ class Expander:
             f"{takes}, given {len(found)}",
             code="spec/wrong-arity",
             where=None if source is None else source.where,
-            hint=f"name them in 'from'; here are {', '.join(body.frame.visible()) or 'none'}"
-            if source is None
-            else "",
+            hint=f"name them in 'from'; here are {', '.join(body.frame.visible()) or 'none'}" if source is None else "",
         )
 
     def _named(self, source: Tree, body: Body) -> list[Input]:

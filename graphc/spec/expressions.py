@@ -29,9 +29,7 @@ MAX_ITEMS = 4096  # of a list, those of its lists included
 WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
 
 
-def evaluate(
-    text: str, names: Mapping[str, object], functions: Mapping[str, Function] | None = None
-) -> Value:
+def evaluate(text: str, names: Mapping[str, object], functions: Mapping[str, Function] | None = None) -> Value:
     """The value of an expression, given without its leading `=`.
 
     `names` may also hold values that are no `Value`; those can only be passed to one of `functions`, which
@@ -58,9 +56,7 @@ def _parse(text: str) -> ast.expr:
     if len(text) > MAX_CHARACTERS:
         _refuse(f"an expression has at most {MAX_CHARACTERS} characters", hint="split it with 'let'")
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # advice on Python programs, such as that "5 is 5" is odd
+        with warnings.catch_warnings(action="ignore"):  # advice on Python programs, such as that "5 is 5" is odd
             tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
         _refuse(f"'{text}' is not an expression: {error.msg}", hint=ALLOWED)

@@ -118,9 +118,7 @@ def _identity(parameter: Parameter, gain: float, rng: np.random.Generator) -> Ar
     """
     outputs, inputs, *taps = parameter.shape if len(parameter.shape) > 1 else (0, 0, 0)
     if not all(count % 2 for count in taps):
-        _refuse(
-            parameter.path, f"'identity' needs a centre tap, not shape {parameter.shape}", "use an odd kernel"
-        )
+        _refuse(parameter.path, f"'identity' needs a centre tap, not shape {parameter.shape}", "use an odd kernel")
     array = np.zeros(parameter.shape, np.float32)
     per_group = min(outputs, parameter.fan_out // math.prod(taps)) or outputs
     centre = tuple(count // 2 for count in taps)
@@ -150,12 +148,8 @@ SCHEMES = {
     "uniform": Scheme(_uniform),
     "he_normal": Scheme(lambda p, gain, rng: _normal(p, gain * math.sqrt(2 / p.fan_in), rng), 1.0),
     "he_uniform": Scheme(lambda p, gain, rng: _uniform(p, gain * math.sqrt(6 / p.fan_in), rng), 1.0),
-    "xavier_normal": Scheme(
-        lambda p, gain, rng: _normal(p, gain * math.sqrt(2 / (p.fan_in + p.fan_out)), rng), 1.0
-    ),
-    "xavier_uniform": Scheme(
-        lambda p, gain, rng: _uniform(p, gain * math.sqrt(6 / (p.fan_in + p.fan_out)), rng), 1.0
-    ),
+    "xavier_normal": Scheme(lambda p, gain, rng: _normal(p, gain * math.sqrt(2 / (p.fan_in + p.fan_out)), rng), 1.0),
+    "xavier_uniform": Scheme(lambda p, gain, rng: _uniform(p, gain * math.sqrt(6 / (p.fan_in + p.fan_out)), rng), 1.0),
     "lecun_normal": Scheme(lambda p, gain, rng: _normal(p, gain * math.sqrt(1 / p.fan_in), rng), 1.0),
     "orthogonal": Scheme(_orthogonal, 1.0),
     "identity": Scheme(_identity, 1.0),

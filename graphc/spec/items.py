@@ -78,9 +78,7 @@ def _called(tree: Mapping, keys: ItemKeys, called: list[str]) -> tuple[str, Wher
         return called[0], tree.keys.get(called[0], tree.where)
     if keys.do is None:
         missing = "'do', the list of what is repeated" if words else "the name of what it calls"
-        raise GraphcError(
-            f"the item lacks {missing}", code="spec/missing-argument", where=tree.where, hint=EXAMPLE
-        )
+        raise GraphcError(f"the item lacks {missing}", code="spec/missing-argument", where=tree.where, hint=EXAMPLE)
     word = "repeat" if words else "do"
     return word, tree.keys.get(word, tree.where)
 
@@ -90,9 +88,7 @@ def _refuse_several(tree: Mapping, words: list[str]) -> None:
     meant = [word for word, hint in hints.items() if hint.startswith("did you mean")]
     culprit = meant[0] if meant else words[1]
     raise GraphcError(
-        f"an item calls one thing, not both '{words[0]}' and '{words[1]}'"
-        if not meant
-        else f"unknown key '{culprit}'",
+        f"an item calls one thing, not both '{words[0]}' and '{words[1]}'" if not meant else f"unknown key '{culprit}'",
         code="spec/unknown-key",
         where=tree.keys.get(culprit, tree.where),
         hint=hints.get(culprit, "") if meant else "write them as two items",

@@ -56,9 +56,7 @@ def _callable(name: str) -> str:
 
 def _id(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) or name == PREVIOUS:
-        raise ValueError(
-            f"must be letters, digits, '_' and '-', begin with no digit, and not be '{PREVIOUS}'"
-        )
+        raise ValueError(f"must be letters, digits, '_' and '-', begin with no digit, and not be '{PREVIOUS}'")
     return name
 
 
@@ -129,9 +127,7 @@ class Dim(Section):
     """
 
     min: int | None = Field(None, ge=1, description="smallest size; multiple_of when not given")
-    opt: int | None = Field(
-        None, ge=1, description="the size to be fast at; max, or else min, when not given"
-    )
+    opt: int | None = Field(None, ge=1, description="the size to be fast at; max, or else min, when not given")
     max: int | None = Field(None, ge=1, description="largest size; unbounded when not given")
     multiple_of: int = Field(1, ge=1, description="every size is a multiple of this")
 
@@ -335,9 +331,7 @@ class ItemKeys(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     id: Id | None = Field(None, description="names the output")
-    from_: Any = Field(
-        None, alias="from", description="input or inputs; the previous item's output if absent"
-    )
+    from_: Any = Field(None, alias="from", description="input or inputs; the previous item's output if absent")
     when: Any = Field(None, description="the item is there only if this holds")
     repeat: Any = Field(None, description="a count, or {name: list}")
     do: Items | None = Field(None, description="body of a repeat")

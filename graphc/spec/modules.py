@@ -121,13 +121,10 @@ class Loader:
             self.problems.add(error, notes if error.where == where else steps)
             return None
         given = {
-            key: Given(value, module.place("imports", name, "params", key))
-            for key, value in declared.params.items()
+            key: Given(value, module.place("imports", name, "params", key)) for key, value in declared.params.items()
         }
         below = f"{module.path}/{name}" if module.path else name
-        return self.load(
-            tree, here, variant=variant, overrides=given, path=below, declared=declared, notes=steps
-        )
+        return self.load(tree, here, variant=variant, overrides=given, path=below, declared=declared, notes=steps)
 
 
 def _check_version(tree: Mapping) -> None:
@@ -189,9 +186,7 @@ def _overrides(tree: Mapping, given: MappingLike[str, Given], report: Report) ->
             derived = isinstance(let, Mapping) and name in let.entries
             report(
                 GraphcError(
-                    f"'{name}' is derived in 'let', so it cannot be set"
-                    if derived
-                    else f"unknown parameter '{name}'",
+                    f"'{name}' is derived in 'let', so it cannot be set" if derived else f"unknown parameter '{name}'",
                     code="spec/unknown-override",
                     where=value.where,
                     hint=suggest(name, known) or "this spec has no params",

@@ -45,9 +45,7 @@ def emit(x: Expander, item: Item, body: Body) -> Outputs:
     schema = schema_of(item.what, x.g.opset)
     attributes, count = _attributes(x, schema, item, body)
     inputs = x.inputs(item, body, schema.min_input, schema.max_input)
-    given = [
-        None if one is None else one if isinstance(one, Literal) else x.single(one, item) for one in inputs
-    ]
+    given = [None if one is None else one if isinstance(one, Literal) else x.single(one, item) for one in inputs]
     values = [value for value in given if isinstance(value, ir.Value)]
     with x.scope(item, body), x.emitting(item, values):
         operands = [
@@ -81,9 +79,7 @@ def _attributes(x: Expander, schema: Schema, item: Item, body: Body) -> tuple[di
     """The attributes of the node and its number of outputs; all that is wrong is raised together."""
     tree = item.arguments
     entries = tree.entries if isinstance(tree, Mapping) else {}
-    if not isinstance(tree, Mapping) and not (
-        tree is None or (isinstance(tree, Scalar) and tree.value is None)
-    ):
+    if not isinstance(tree, Mapping) and not (tree is None or (isinstance(tree, Scalar) and tree.value is None)):
         raise GraphcError(
             f"{schema.name}: an ONNX operator takes a mapping of attributes",
             code="spec/bad-type",
@@ -110,9 +106,7 @@ def _attributes(x: Expander, schema: Schema, item: Item, body: Body) -> tuple[di
         except GraphcError as error:
             errors.append(error)
     missing = [name for name, a in schema.attributes.items() if a.required and name not in entries]
-    errors += [
-        GraphcError(f"{schema.name}: '{name}' is required", code="spec/missing-argument") for name in missing
-    ]
+    errors += [GraphcError(f"{schema.name}: '{name}' is required", code="spec/missing-argument") for name in missing]
     if errors:
         raise collect(errors, limit=len(errors))
     return found, count

@@ -81,9 +81,7 @@ class Project:
             label = self._labels[where.file] = os.path.relpath(path, self.root)
         return f"{label}:{where.line}"
 
-    def open(
-        self, path: Path, opened: Opened | None = None, where: Where | None = None
-    ) -> tuple[Mapping, Opened]:
+    def open(self, path: Path, opened: Opened | None = None, where: Where | None = None) -> tuple[Mapping, Opened]:
         """The tree of a file, merged over what it extends.
 
         Raises GraphcError: spec/import-cycle, spec/limit-exceeded, and everything `document.read` raises.

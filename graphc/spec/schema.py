@@ -68,15 +68,11 @@ def _opened(part: Any) -> Any:
     if part == ITEM:
         return {"$ref": "#/definitions/item"}
     inner = {
-        key: _named(value) if key == "properties" else _opened(value)
-        for key, value in part.items()
-        if key not in NOISE
+        key: _named(value) if key == "properties" else _opened(value) for key, value in part.items() if key not in NOISE
     }
     if part.get("items") == ITEM:
         return inner
-    closed = (
-        part.get("type") in ("integer", "number", "boolean", "array") or "enum" in part or "const" in part
-    )
+    closed = part.get("type") in ("integer", "number", "boolean", "array") or "enum" in part or "const" in part
     if not closed:
         return inner
     about = {key: inner.pop(key) for key in ("description", "default") if key in inner}

@@ -71,6 +71,8 @@ class Outputs:
         """What `name` of `path.name` stands for."""
         if self.poisoned:
             return self
+        if name.isdecimal() and int(name) < len(self.values) > 1:
+            return Outputs((self.values[int(name)],))
         if name not in self.members:
             raise GraphcError(
                 f"'{path}' has no member '{name}'",
@@ -114,9 +116,7 @@ class Frame(Mapping[str, object]):
         id.
         """
         if self.find(name) is not None:
-            raise GraphcError(
-                f"id '{name}' is taken", code="spec/duplicate-id", hint="ids are unique in a body"
-            )
+            raise GraphcError(f"id '{name}' is taken", code="spec/duplicate-id", hint="ids are unique in a body")
         self.ids[name] = outputs
 
     def find(self, name: str) -> Outputs | None:
@@ -207,9 +207,7 @@ def value_of(tree: Tree, names: Mapping[str, object], functions: Functions | Non
     return value
 
 
-def _value(
-    tree: Tree, names: Mapping[str, object], functions: Functions, errors: list[GraphcError]
-) -> object:
+def _value(tree: Tree, names: Mapping[str, object], functions: Functions, errors: list[GraphcError]) -> object:
     if isinstance(tree, Sequence):
         return [_value(item, names, functions, errors) for item in tree]
     if not isinstance(tree, Scalar):

@@ -89,9 +89,7 @@ def residual(x: Expander, item: Item, body: Body) -> Outputs:
                 x.g.fail(
                     f"residual: body gives {differing[0]}, shortcut {differing[1]}",
                     code="spec/shape-mismatch",
-                    hint="add 'shortcut: [conv: ...]'"
-                    if "shortcut" not in parts
-                    else "make both shapes the same",
+                    hint="add 'shortcut: [conv: ...]'" if "shortcut" not in parts else "make both shapes the same",
                 )
             if form.scale != 1:
                 f = x.g.op("Mul", f, x.g.constant(float(form.scale)), name="scale")

@@ -10,7 +10,7 @@ from graphc.limits import Limits
 from graphc.spec.problems import LIMIT, Problems
 from graphc.spec.scope import placed
 
-ITEMS_PER_NODE = 2  # a spec may expand to this many items for each node it may have
+ITEMS_PER_NODE = 4  # a spec may expand to this many items for each node it may have
 
 
 class Trace:

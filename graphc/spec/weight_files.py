@@ -57,9 +57,7 @@ class Stored:
     read: Callable[[], Array]
 
 
-def open_weights(
-    kind: str, path: Path, limits: Limits = DEFAULT
-) -> AbstractContextManager[dict[str, Stored]]:
+def open_weights(kind: str, path: Path, limits: Limits = DEFAULT) -> AbstractContextManager[dict[str, Stored]]:
     """The tensors of a file by name; `kind` is one of `READERS`.
 
     Raises GraphcError: spec/limit-exceeded, spec/weight-damaged for what is not such a file,
@@ -68,9 +66,7 @@ def open_weights(
     """
     size = path.stat().st_size
     if size > limits.weight_bytes:
-        _refuse(
-            path, f"has {size} bytes, more than the limit of {limits.weight_bytes}", "spec/limit-exceeded"
-        )
+        _refuse(path, f"has {size} bytes, more than the limit of {limits.weight_bytes}", "spec/limit-exceeded")
     return READERS[kind](path, limits)
 
 
@@ -102,9 +98,7 @@ def _npz(path: Path, limits: Limits) -> Iterator[dict[str, Stored]]:
             _check_directory_size(path)
             archive = stack.enter_context(zipfile.ZipFile(path))
             _check_members(path, archive.infolist(), limits)
-            tensors = {
-                info.filename.removesuffix(".npy"): _npy(path, archive, info) for info in archive.infolist()
-            }
+            tensors = {info.filename.removesuffix(".npy"): _npy(path, archive, info) for info in archive.infolist()}
         yield tensors
 
 
@@ -124,9 +118,7 @@ def _check_directory_size(path: Path) -> None:
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo], limits: Limits) -> None:
     if len(members) > limits.archive_members:
-        _refuse(
-            path, f"has {len(members)} members, more than {limits.archive_members}", "security/archive-bomb"
-        )
+        _refuse(path, f"has {len(members)} members, more than {limits.archive_members}", "security/archive-bomb")
     name, count = Counter(info.filename for info in members).most_common(1)[0] if members else ("", 0)
     if count > 1:
         _refuse(path, f"has '{name}' {count} times", hint="which one is meant? Write the file again")
@@ -155,9 +147,7 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
     if not name.endswith(".npy"):
         _refuse(path, f"has '{name}', which is no .npy array", hint="write the file with numpy.savez")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
-        _refuse(
-            path, f"has '{name}' encrypted or in an unknown compression", hint="use numpy.savez_compressed"
-        )
+        _refuse(path, f"has '{name}' encrypted or in an unknown compression", hint="use numpy.savez_compressed")
 
 
 def _npy(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stored:
@@ -194,9 +184,7 @@ def _npy_header(path: Path, name: str, stream: IO[bytes]) -> tuple[np.dtype[Any]
     except (SyntaxError, ValueError, TypeError, KeyError, MemoryError, RecursionError):
         _refuse(path, f"'{name}' has a header that is not numpy's")
     if descr in ("O", "|O"):
-        _refuse(
-            path, f"'{name}' holds pickled objects", "security/pickled-weights", "store arrays of numbers"
-        )
+        _refuse(path, f"'{name}' holds pickled objects", "security/pickled-weights", "store arrays of numbers")
     if not isinstance(descr, str) or not NPY_TYPE.fullmatch(descr):
         _refuse(path, f"'{name}' is of type {descr!r}", hint="use float32 or another type of numbers")
     if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
@@ -239,10 +227,7 @@ def _safetensor(path: Path, file: Any, name: str) -> Stored:
 
 @contextmanager
 def _onnx(path: Path, limits: Limits) -> Iterator[dict[str, Stored]]:
-    yield {
-        name: _initializer(value)
-        for name, value in model.load(path, limits=limits).graph.initializers.items()
-    }
+    yield {name: _initializer(value) for name, value in model.load(path, limits=limits).graph.initializers.items()}
 
 
 def _initializer(value: ir.Value) -> Stored:

@@ -45,12 +45,8 @@ class Weights(BaseModel):
     seed: int = Field(default=0, ge=0, description="the same seed gives the same values")
     npz: str | None = Field(default=None, description="file of numpy.savez, relative to this spec")
     safetensors: str | None = Field(default=None, description="safetensors file, relative to this spec")
-    onnx: str | None = Field(
-        default=None, description="ONNX model whose initializers are taken, relative to this spec"
-    )
-    map: dict[str, str] = Field(
-        default={}, description="parameter path: name in the file; or a prefix* of each"
-    )
+    onnx: str | None = Field(default=None, description="ONNX model whose initializers are taken, relative to this spec")
+    map: dict[str, str] = Field(default={}, description="parameter path: name in the file; or a prefix* of each")
     strict: bool = Field(default=True, description="every parameter is in the file, and nothing else is")
     sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the file")
 
@@ -150,9 +146,7 @@ def _load(
         check_sha256(file, weights.sha256.lower(), where=None)
     with open_weights(kind, file, limits) as stored:
         names = _names(wanted, weights.map, stored)
-        errors = [
-            e for path, n in names.items() if n in stored and (e := _misfit(wanted[path], stored[n], file))
-        ]
+        errors = [e for path, n in names.items() if n in stored and (e := _misfit(wanted[path], stored[n], file))]
         if weights.strict:
             errors += _missing(names, stored, file) + _unexpected(names, stored, file)
         if errors:
@@ -170,9 +164,7 @@ def _located(name: str, root: Path, project: Path) -> Path:
             hint=f"copy it into {project}",
         )
     if not os.path.isfile(real):
-        raise GraphcError(
-            f"there is no weight file '{name}'", code="run/file-not-found", hint="check the path"
-        )
+        raise GraphcError(f"there is no weight file '{name}'", code="run/file-not-found", hint="check the path")
     return Path(real)
 
 
@@ -188,10 +180,7 @@ def _names(wanted: Iterable[str], renames: Mapping[str, str], stored: Mapping[st
             )
     dotted = {name.replace("/", "."): name for name in stored}
     names = {path: _renamed(path, renames) for path in paths}
-    return {
-        path: name if name in stored else dotted.get(name.replace("/", "."), name)
-        for path, name in names.items()
-    }
+    return {path: name if name in stored else dotted.get(name.replace("/", "."), name) for path, name in names.items()}
 
 
 def _matches(path: str, pattern: str) -> bool:

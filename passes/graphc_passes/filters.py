@@ -67,14 +67,10 @@ class ConstantConv:
         if self.transposed:
             return self.filter * _column(scale, self.filter.ndim)
         per_group = scale.reshape(self.groups, 1, -1)  # group, output channels of it, input channels of it
-        by_group = self.filter.reshape(
-            self.groups, self.out_channels // self.groups, self.filter.shape[1], -1
-        )
+        by_group = self.filter.reshape(self.groups, self.out_channels // self.groups, self.filter.shape[1], -1)
         return (by_group * per_group[..., None]).reshape(self.filter.shape)
 
-    def remade(
-        self, op: Tape, data: ir.Value, filter_: np.ndarray, bias: np.ndarray, **changed: Any
-    ) -> ir.Value:
+    def remade(self, op: Tape, data: ir.Value, filter_: np.ndarray, bias: np.ndarray, **changed: Any) -> ir.Value:
         """The same convolution of `data` with another filter and bias; `changed` attributes replace its own."""
         attributes = {name: self.view.attr(name) for name in self.view.node.attributes} | changed
         weights = self.view.required("W")

@@ -28,11 +28,7 @@ def depth_to_space(op: Tape, data: ir.Value, channels: int, blocks: Sequence[int
     order = [
         0,
         1,
-        *(
-            axis
-            for pair in zip(range(2 + rank, 2 + 2 * rank), range(2, 2 + rank), strict=True)
-            for axis in pair
-        ),
+        *(axis for pair in zip(range(2 + rank, 2 + 2 * rank), range(2, 2 + rank), strict=True) for axis in pair),
     ]
     return op.Reshape(op.Transpose(split, perm=order), together)
 

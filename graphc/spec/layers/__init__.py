@@ -112,8 +112,7 @@ def as_arguments(cls: type[Layer], arguments: object) -> dict[str, Any]:
         raise GraphcError(
             f"'{cls.layer_name()}' has no primary parameter, so it takes a mapping",
             code="spec/bad-type",
-            hint=f"write {cls.layer_name()}: {{name: value}}; "
-            f"parameters: {', '.join(cls.model_fields) or 'none'}",
+            hint=f"write {cls.layer_name()}: {{name: value}}; parameters: {', '.join(cls.model_fields) or 'none'}",
         )
     return {cls.primary: arguments}
 

@@ -17,9 +17,7 @@ MAX_SPATIAL_AXES = 3  # what ONNX Runtime computes
 
 Kernel = Annotated[PerAxis, Field(alias="k", description="taps: one integer, or one per spatial axis")]
 Stride = Annotated[PerAxis, Field(alias="s", description="step of the window: one integer, or one per axis")]
-Dilation = Annotated[
-    PerAxis, Field(alias="d", description="distance between taps: one integer, or one per axis")
-]
+Dilation = Annotated[PerAxis, Field(alias="d", description="distance between taps: one integer, or one per axis")]
 Pad = Annotated[
     Literal["same", "valid"] | int | list[int],
     Field(
@@ -97,9 +95,7 @@ def per_axis(g: Emitter, name: str, value: Sequence[int], rank: int, *, least: i
     return tuple(value) * (rank // len(value))
 
 
-def explicit_pads(
-    g: Emitter, pad: str | int | list[int], rank: int
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def explicit_pads(g: Emitter, pad: str | int | list[int], rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(begin, end) pads from 'valid', an integer, one per axis, or all begins then all ends."""
     if pad == "valid":
         pad = 0

@@ -163,9 +163,7 @@ class Matmul(Layer):
 
     def emit(self, g: Emitter, a: ir.Value, b: ir.Value) -> ir.Value:
         if min(g.rank(a), g.rank(b)) < 2:
-            g.fail(
-                f"expected two matrices, was given {g.show(a)} and {g.show(b)}", code="spec/shape-mismatch"
-            )
+            g.fail(f"expected two matrices, was given {g.show(a)} and {g.show(b)}", code="spec/shape-mismatch")
         left = swap_last(g, a, name="a_transposed") if self.transpose_a else a
         right = swap_last(g, b, name="b_transposed") if self.transpose_b else b
         for columns, rows in zip(g.sizes(left), g.sizes(right), strict=True):

@@ -47,9 +47,7 @@ class Attention(Layer):
         width = self.dim or g.size(query, 2)
         if width % self.heads:
             g.fail(f"{self.heads} heads do not divide {width}", code="spec/groups-do-not-divide")
-        q, k, v = (
-            self._split(g, x, width, name) for name, x in (("query", query), ("key", key), ("value", value))
-        )
+        q, k, v = (self._split(g, x, width, name) for name, x in (("query", query), ("key", key), ("value", value)))
         scores = g.op("MatMul", q, swap_last(g, k, name="key_transposed"), name="products")
         scores = g.op("Mul", scores, g.constant(1 / sqrt(width // self.heads)), name="scores")
         if self.causal:
@@ -77,9 +75,7 @@ class PositionalEncoding(Layer):
     """
 
     primary: ClassVar = "kind"
-    kind: Literal["sinusoidal", "learned"] = Field(
-        "sinusoidal", description="fixed waves, or a trainable table"
-    )
+    kind: Literal["sinusoidal", "learned"] = Field("sinusoidal", description="fixed waves, or a trainable table")
     length: int | None = Field(None, gt=0, description="rows of the table; default: the longest sequence")
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:

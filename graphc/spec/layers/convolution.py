@@ -115,12 +115,8 @@ class Dw(Layer):
     """
 
     primary: ClassVar = "out"
-    out: int | None = Field(
-        None, gt=0, description="output channels, a multiple of the input's; default: as many"
-    )
-    multiplier: int | None = Field(
-        None, gt=0, description="output channels per input channel, instead of 'out'"
-    )
+    out: int | None = Field(None, gt=0, description="output channels, a multiple of the input's; default: as many")
+    multiplier: int | None = Field(None, gt=0, description="output channels per input channel, instead of 'out'")
     kernel: Kernel = (3,)
     stride: Stride = (1,)
     pad: Pad = "same"
@@ -209,15 +205,10 @@ class ConvTranspose(Layer):
         extra = per_axis(g, "output_padding", self.output_padding, rank, least=0)
         if any(e >= s for e, s in zip(extra, stride, strict=True)):
             g.fail(f"output_padding {extra} must be smaller than the stride {stride}")
-        surplus = [
-            d * (k - 1) + 1 - s + e for k, s, d, e in zip(kernel, stride, dilation, extra, strict=True)
-        ]
+        surplus = [d * (k - 1) + 1 - s + e for k, s, d, e in zip(kernel, stride, dilation, extra, strict=True)]
         begin, end = _keep_ratio(g, surplus) if self.pad == "same" else explicit_pads(g, self.pad, rank)
         for sizes in g.sizes(x):
-            output = [
-                s * n + t - b - e
-                for s, n, t, b, e in zip(stride, sizes[2:], surplus, begin, end, strict=True)
-            ]
+            output = [s * n + t - b - e for s, n, t, b, e in zip(stride, sizes[2:], surplus, begin, end, strict=True)]
             if min(output) < 1:
                 g.fail(
                     f"nothing is left of the output: {tuple(output)}",

@@ -55,9 +55,7 @@ class CrossEntropy(Layer):
                 f"was given {g.show(logits)} and {labels.dtype} {g.show(labels)}",
                 code="spec/shape-mismatch",
             )
-        return g.op(
-            "SoftmaxCrossEntropyLoss", logits, labels, ignore_index=self.ignore_index, reduction="mean"
-        )
+        return g.op("SoftmaxCrossEntropyLoss", logits, labels, ignore_index=self.ignore_index, reduction="mean")
 
 
 class Bce(Layer):
@@ -77,9 +75,7 @@ class Bce(Layer):
     @staticmethod
     def _stable(g: Emitter, x: ir.Value, target: ir.Value) -> ir.Value:
         distance = g.op("Neg", g.op("Abs", x, name="magnitude"), name="distance")
-        positive = g.op(
-            "Sub", g.op("Relu", x, name="positive"), g.op("Mul", x, target, name="hit"), name="cost"
-        )
+        positive = g.op("Sub", g.op("Relu", x, name="positive"), g.op("Mul", x, target, name="hit"), name="cost")
         return g.op("Add", positive, g.op("Softplus", distance, name="softplus"), name="entropy")
 
     @staticmethod
@@ -155,9 +151,7 @@ def gram(g: Emitter, x: ir.Value, name: str | None = None) -> ir.Value:
     fixed = [size for size in g.labels(x)[1:] if isinstance(size, int)]
     if len(fixed) == g.rank(x) - 1:
         return g.op("Mul", product, g.constant(1 / prod(fixed)))
-    shape = g.op(
-        "Slice", g.op("Shape", x, name="shape"), g.constant([1]), g.constant([TO_THE_END]), name="sizes"
-    )
+    shape = g.op("Slice", g.op("Shape", x, name="shape"), g.constant([1]), g.constant([TO_THE_END]), name="sizes")
     elements = reduce(g, "ReduceProd", shape, keepdims=False, name="elements")
     return g.op("Div", product, g.op("Cast", elements, name="count", to=g.float_type))
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from graphc.spec.emit import Emitter
 
 Epsilon = Annotated[float, Field(gt=0, description="added to the variance")]
-Momentum = Annotated[
-    float, Field(ge=0, le=1, description="share of the old statistics that a training step keeps")
-]
+Momentum = Annotated[float, Field(ge=0, le=1, description="share of the old statistics that a training step keeps")]
 AffineFlag = Annotated[bool, Field(description="multiply by a trainable scale and add a trainable bias")]
 
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 PoolStride = Annotated[
     PerAxis | None, Field(alias="s", description="step of the window, one per axis; default: the kernel")
 ]
-CeilMode = Annotated[
-    bool, Field(description="round the output size up: a last window may hang over the padded input")
-]
+CeilMode = Annotated[bool, Field(description="round the output size up: a last window may hang over the padded input")]
 
 
 class MaxPool(Layer):
@@ -58,9 +56,7 @@ class AvgPool(Layer):
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
         view = _pool_window(g, x, self)
         if g.opset < 19 and set(view.dilation) != {1}:
-            g.fail(
-                f"AveragePool has dilations from opset 19, this network uses {g.opset}", hint="raise 'opset'"
-            )
+            g.fail(f"AveragePool has dilations from opset 19, this network uses {g.opset}", hint="raise 'opset'")
         return g.op(
             "AveragePool",
             x,
@@ -159,6 +155,4 @@ def _average_bins(g: Emitter, x: ir.Value, axis: int, bins: int, name: str | Non
     swap = list(range(last + 1))
     swap[axis], swap[last] = last, axis
     turned = g.op("Transpose", x, name=f"{name}_last", perm=swap)
-    return g.op(
-        "Transpose", g.op("MatMul", turned, g.constant(matrix), name=name), name=f"{name}_back", perm=swap
-    )
+    return g.op("Transpose", g.op("MatMul", turned, g.constant(matrix), name=name), name=f"{name}_back", perm=swap)

@@ -127,9 +127,7 @@ def _weights(
     )
 
 
-def _start(
-    g: Emitter, x: ir.Value, state: ir.Value | None, hidden: int, directions: int, name: str
-) -> ir.Value | None:
+def _start(g: Emitter, x: ir.Value, state: ir.Value | None, hidden: int, directions: int, name: str) -> ir.Value | None:
     """[N, D H] as ONNX wants it, [D, N, H]."""
     if state is None:
         return None
@@ -143,9 +141,7 @@ def _start(
     return g.op("Transpose", cut, name=f"{name}_first", perm=[1, 0, 2])
 
 
-def _results(
-    g: Emitter, returns: str, states: ir.Value, last: ir.Value, width: int
-) -> ir.Value | dict[str, ir.Value]:
+def _results(g: Emitter, returns: str, states: ir.Value, last: ir.Value, width: int) -> ir.Value | dict[str, ir.Value]:
     """`states` [T, D, N, H] and `last` [D, N, H], batch first and with the directions merged."""
     found = {}
     if returns != "last":

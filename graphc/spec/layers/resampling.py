@@ -26,9 +26,7 @@ Scale = Annotated[
     BeforeValidator(_as_list, json_schema_input_type=float | list[float]),
 ]
 Mode = Literal["nearest", "linear", "cubic"]
-Coordinates = Literal[
-    "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"
-]
+Coordinates = Literal["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"]
 
 
 class Resize(Layer):
@@ -45,9 +43,7 @@ class Resize(Layer):
     coordinate_transformation_mode: Coordinates | None = Field(
         None, description="where pixels lie; default: asymmetric for nearest, else half_pixel"
     )
-    cubic_coeff_a: float = Field(
-        -0.75, description="the cubic kernel's coefficient; -0.5 is Keys' and Pillow's"
-    )
+    cubic_coeff_a: float = Field(-0.75, description="the cubic kernel's coefficient; -0.5 is Keys' and Pillow's")
     antialias: bool = Field(False, description="widen the kernel when shrinking; needs opset 18")
 
     def emit(self, g: Emitter, x: ir.Value) -> ir.Value:
@@ -90,9 +86,7 @@ class Resize(Layer):
         if self.mode == "cubic" and rank != 2:
             g.fail(f"mode cubic needs two spatial axes, the input has {rank}", hint="use mode linear")
         if self.antialias and self.mode == "nearest":
-            g.fail(
-                "antialias widens a linear or cubic kernel; nearest has none", hint="use mode linear or cubic"
-            )
+            g.fail("antialias widens a linear or cubic kernel; nearest has none", hint="use mode linear or cubic")
         if self.antialias and g.opset < 18:
             g.fail(f"Resize has antialias from opset 18, this network uses {g.opset}", hint="raise 'opset'")
 

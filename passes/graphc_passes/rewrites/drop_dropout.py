@@ -37,9 +37,7 @@ def cases() -> Iterator[Case]:
         "training_mode is false",
         lambda g: g.Relu(g.Dropout(g.input(2, 3), g.constant(np.float32(0.3)), g.constant(np.bool_(False)))),
     )
-    yield Case(
-        "opset 9, ratio as an attribute", lambda g: g.Relu(g.Dropout(g.input(2, 3), ratio=0.3)), opset=9
-    )
+    yield Case("opset 9, ratio as an attribute", lambda g: g.Relu(g.Dropout(g.input(2, 3), ratio=0.3)), opset=9)
     yield Case(
         "training",
         lambda g: g.Relu(g.Dropout(g.input(9, 9), g.constant(np.float32(0.5)), g.constant(np.bool_(True)))),
@@ -47,9 +45,7 @@ def cases() -> Iterator[Case]:
     )
     yield Case(
         "the caller says whether it is training",
-        lambda g: g.Relu(
-            g.Dropout(g.input(2, 3), g.constant(np.float32(0.5)), g.input(dtype=ir.DataType.BOOL))
-        ),
+        lambda g: g.Relu(g.Dropout(g.input(2, 3), g.constant(np.float32(0.5)), g.input(dtype=ir.DataType.BOOL))),
         refuses="training_mode is not a constant",
     )
     yield Case(

@@ -33,9 +33,7 @@ def fold_adaptive_norm_into_conv(add: View, op: Tape) -> ir.Value:
     with np.errstate(invalid="ignore"):
         total, offset = lam + mu * scale, mu * shift
         filter_, bias = conv.scale_outputs(total), conv.bias * total + offset
-    require(
-        finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite"
-    )
+    require(finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite")
     return conv.remade(op, conv.view.required("X"), filter_, bias)
 
 
@@ -58,9 +56,7 @@ def _is_norm(value: ir.Value) -> bool:
     return node is not None and node.op_type == "BatchNormalization"
 
 
-def _adaptive(
-    g: CaseBuilder, conv: ir.Value, channels: int, *, swap: bool = False, **attributes: object
-) -> ir.Value:
+def _adaptive(g: CaseBuilder, conv: ir.Value, channels: int, *, swap: bool = False, **attributes: object) -> ir.Value:
     statistics = [g.weight(channels), g.weight(channels), g.weight(channels), g.weight(channels, low=0.5)]
     normed = g.BatchNormalization(conv, *statistics, **attributes)
     normed = normed[0] if isinstance(normed, tuple) else normed
@@ -77,26 +73,20 @@ def cases() -> Iterator[Case]:
         "terms the other way round, with bias, dilated",
         lambda g: _adaptive(
             g,
-            g.Conv(
-                g.input(2, 3, 9, 8), g.weight(4, 3, 3, 3), g.weight(4), dilations=(2, 2), pads=(2, 2, 2, 2)
-            ),
+            g.Conv(g.input(2, 3, 9, 8), g.weight(4, 3, 3, 3), g.weight(4), dilations=(2, 2), pads=(2, 2, 2, 2)),
             4,
             swap=True,
         ),
     )
     yield Case(
         "transposed, a dynamic size",
-        lambda g: _adaptive(
-            g, g.ConvTranspose(g.input("N", 4, "H", "W"), g.weight(4, 3, 3, 3), strides=(2, 2)), 3
-        ),
+        lambda g: _adaptive(g, g.ConvTranspose(g.input("N", 4, "H", "W"), g.weight(4, 3, 3, 3), strides=(2, 2)), 3),
     )
     yield Case("one factor left out", _unweighted)
     yield Case("factors per channel", _weighted_per_channel)
     yield Case(
         "training",
-        lambda g: _adaptive(
-            g, g.Conv(g.input(2, 3, 6, 6), g.weight(4, 3, 3, 3)), 4, training_mode=1, outputs=3
-        ),
+        lambda g: _adaptive(g, g.Conv(g.input(2, 3, 6, 6), g.weight(4, 3, 3, 3)), 4, training_mode=1, outputs=3),
         refuses="training mode: the statistics depend on the batch",
     )
     yield Case(

@@ -50,9 +50,7 @@ def _fold_before(root: View, op: Tape) -> ir.Value:
 
 
 def _remade(conv: ConstantConv, op: Tape, data: ir.Value, filter_: np.ndarray, bias: np.ndarray) -> ir.Value:
-    require(
-        finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite"
-    )
+    require(finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite")
     return conv.remade(op, data, filter_, bias)
 
 
@@ -89,9 +87,7 @@ def _affine(affine: View, content: np.ndarray, constant_first: bool) -> tuple[np
 
 def _conv(g: CaseBuilder, *, transposed: bool = False, **attributes: object) -> ir.Value:
     if transposed:
-        return g.ConvTranspose(
-            g.input(1, 4, 5, 6), g.weight(4, 2, 3, 3), group=2, strides=(2, 1), **attributes
-        )
+        return g.ConvTranspose(g.input(1, 4, 5, 6), g.weight(4, 2, 3, 3), group=2, strides=(2, 1), **attributes)
     return g.Conv(g.input(1, 3, 5, 6), g.weight(4, 3, 3, 3), g.weight(4), **attributes)
 
 
@@ -102,9 +98,7 @@ def cases() -> Iterator[Case]:
     yield Case("Sub after", lambda g: g.Sub(_conv(g), g.weight(1)))
     yield Case("Sub after, constant first", lambda g: g.Sub(g.weight(4, 1, 1), _conv(g)))
     yield Case("Div after", lambda g: g.Div(_conv(g), g.weight(4, 1, 1, low=0.5)))
-    yield Case(
-        "Mul after transposed and grouped", lambda g: g.Mul(_conv(g, transposed=True), g.weight(4, 1, 1))
-    )
+    yield Case("Mul after transposed and grouped", lambda g: g.Mul(_conv(g, transposed=True), g.weight(4, 1, 1)))
     yield Case(
         "Mul before, padded and grouped",
         lambda g: g.Conv(
@@ -123,18 +117,12 @@ def cases() -> Iterator[Case]:
     )
     yield Case(
         "Sub before, constant first, grouped",
-        lambda g: g.Conv(
-            g.Sub(g.weight(4, 1, 1), g.input(1, 4, 5, 6)), g.weight(6, 2, 3, 3), g.weight(6), group=2
-        ),
+        lambda g: g.Conv(g.Sub(g.weight(4, 1, 1), g.input(1, 4, 5, 6)), g.weight(6, 2, 3, 3), g.weight(6), group=2),
     )
-    yield Case(
-        "1-D, dynamic", lambda g: g.Mul(g.Conv(g.input("N", 3, "L"), g.weight(4, 3, 3)), g.weight(4, 1))
-    )
+    yield Case("1-D, dynamic", lambda g: g.Mul(g.Conv(g.input("N", 3, "L"), g.weight(4, 3, 3)), g.weight(4, 1)))
     yield Case(
         "Add before, padded",
-        lambda g: g.Conv(
-            g.Add(g.input(1, 3, 5, 6), g.weight(3, 1, 1)), g.weight(4, 3, 3, 3), pads=(1, 1, 1, 1)
-        ),
+        lambda g: g.Conv(g.Add(g.input(1, 3, 5, 6), g.weight(3, 1, 1)), g.weight(4, 3, 3, 3), pads=(1, 1, 1, 1)),
         refuses="the padding is not shifted: its border would differ",
     )
     yield Case(

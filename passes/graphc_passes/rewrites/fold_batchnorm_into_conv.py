@@ -22,9 +22,7 @@ def fold_batchnorm_into_conv(bn: View, op: Tape) -> ir.Value:
     scale, shift = batchnorm_affine(bn)
     with np.errstate(invalid="ignore"):
         filter_, bias = conv.scale_outputs(scale), conv.bias * scale + shift
-    require(
-        finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite"
-    )
+    require(finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite")
     return conv.remade(op, conv.view.required("X"), filter_, bias)
 
 
@@ -60,9 +58,7 @@ def cases() -> Iterator[Case]:
             4,
         ),
     )
-    yield Case(
-        "without bias", lambda g: _bn(g, g.Conv(g.input(1, 3, 6, 6), g.weight(4, 3, 3, 3)), 4, epsilon=0.1)
-    )
+    yield Case("without bias", lambda g: _bn(g, g.Conv(g.input(1, 3, 6, 6), g.weight(4, 3, 3, 3)), 4, epsilon=0.1))
     yield Case("grouped", lambda g: _bn(g, g.Conv(g.input(1, 4, 6, 6), g.weight(6, 2, 3, 3), group=2), 6))
     yield Case("1-D", lambda g: _bn(g, g.Conv(g.input(1, 3, 9), g.weight(4, 3, 3), g.weight(4)), 4))
     yield Case("3-D", lambda g: _bn(g, g.Conv(g.input(1, 2, 4, 4, 4), g.weight(3, 2, 2, 2, 2)), 3))

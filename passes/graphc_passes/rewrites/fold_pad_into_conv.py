@@ -68,15 +68,11 @@ def cases() -> Iterator[Case]:
     yield Case("asymmetric", lambda g: g.Conv(_padded(g, ALL_SIDES), g.weight(4, 3, 3, 3)))
     yield Case(
         "onto its own pads, strided, with bias",
-        lambda g: g.Conv(
-            _padded(g, ALL_SIDES), g.weight(4, 3, 3, 3), g.weight(4), pads=(1, 0, 0, 1), strides=(2, 1)
-        ),
+        lambda g: g.Conv(_padded(g, ALL_SIDES), g.weight(4, 3, 3, 3), g.weight(4), pads=(1, 0, 0, 1), strides=(2, 1)),
     )
     yield Case(
         "an explicit zero",
-        lambda g: g.Conv(
-            _padded(g, ALL_SIDES, g.constant(np.float32(0))), g.weight(4, 3, 3, 3), auto_pad="VALID"
-        ),
+        lambda g: g.Conv(_padded(g, ALL_SIDES, g.constant(np.float32(0))), g.weight(4, 3, 3, 3), auto_pad="VALID"),
     )
     yield Case(
         "axes, permuted and negative",
@@ -87,9 +83,7 @@ def cases() -> Iterator[Case]:
         "a dynamic size",
         lambda g: g.Conv(g.Pad(g.input("N", 3, "H", "W"), g.constant(ALL_SIDES)), g.weight(4, 3, 3, 3)),
     )
-    yield Case(
-        "opset 9", lambda g: g.Conv(g.Pad(g.input(1, 3, 5, 6), pads=ALL_SIDES), g.weight(4, 3, 3, 3)), opset=9
-    )
+    yield Case("opset 9", lambda g: g.Conv(g.Pad(g.input(1, 3, 5, 6), pads=ALL_SIDES), g.weight(4, 3, 3, 3)), opset=9)
     yield Case(
         "reflected",
         lambda g: g.Conv(_padded(g, [0, 0, 1, 2, 0, 0, 3, 0], mode="reflect"), g.weight(4, 3, 3, 3)),

@@ -1,6 +1,6 @@
 """Replace a transposed convolution with a convolution at low resolution that makes all s^n phases at once.
 
-Law    conv_transpose(x, w) = crop(depth_to_space(conv(x, W)))     W[(k, r), c, j] = w[c, k, tap that joins x to phase r]
+Law    conv_transpose(x, w) = crop(depth_to_space(conv(x, W)))     W[(k, r), c, j] = w[c, k, tap that joins c to r]
        from up·i = down·o − pad + step·t with o = s·n + r (the phases of the axis); a few outputs more are made in
        front and cropped where that makes W narrower
 Why    ConvTranspose is the slow or missing operator of many runtimes; this is the one convolution of sub-pixel networks
@@ -92,9 +92,7 @@ def _sides(pads: Sequence[tuple[int, int]], change: object) -> tuple[list[int], 
     return [change(begin) for begin, _ in pads], [change(end) for _, end in pads]
 
 
-def _case(
-    name: str, x: tuple[int | str, ...], w: tuple[int, ...], *, bias: int = 0, **attributes: object
-) -> Case:
+def _case(name: str, x: tuple[int | str, ...], w: tuple[int, ...], *, bias: int = 0, **attributes: object) -> Case:
     def build(g: CaseBuilder) -> ir.Value:
         return g.ConvTranspose(g.input(*x), g.weight(*w), g.weight(bias) if bias else None, **attributes)
 
@@ -103,9 +101,7 @@ def _case(
 
 @replace_conv_transpose_with_subpixel_conv.cases
 def cases() -> Iterator[Case]:
-    yield _case(
-        "kernel 4, stride 2, pads 1", (1, 3, 5, 6), (3, 4, 4, 4), bias=4, strides=(2, 2), pads=(1, 1, 1, 1)
-    )
+    yield _case("kernel 4, stride 2, pads 1", (1, 3, 5, 6), (3, 4, 4, 4), bias=4, strides=(2, 2), pads=(1, 1, 1, 1))
     yield _case(
         "kernel 3, output padding",
         (2, 3, 5, 6),
@@ -126,9 +122,7 @@ def cases() -> Iterator[Case]:
     yield _case("output_shape", (1, 3, 5, 6), (3, 4, 3, 3), strides=(2, 2), output_shape=(10, 12))
     yield _case("pads that crop input away", (1, 3, 6, 7), (3, 4, 3, 3), strides=(2, 2), pads=(4, 3, 5, 0))
     yield _case("a dynamic size", ("N", 3, "H", "W"), (3, 4, 4, 4), strides=(2, 2), pads=(1, 1, 1, 1))
-    yield _case(
-        "a dynamic size, unequal strides", ("N", 3, "H", "W"), (3, 4, 4, 4), strides=(2, 3), pads=(1, 1, 1, 1)
-    )
+    yield _case("a dynamic size, unequal strides", ("N", 3, "H", "W"), (3, 4, 4, 4), strides=(2, 3), pads=(1, 1, 1, 1))
     yield Case(
         "a filter that is computed",
         lambda g: g.ConvTranspose(g.input(1, 3, 5, 6), g.input(3, 4, 3, 3)),
@@ -136,9 +130,7 @@ def cases() -> Iterator[Case]:
     )
     yield Case(
         "output_shape and a dynamic size",
-        lambda g: g.ConvTranspose(
-            g.input(1, 3, 5, "W"), g.weight(3, 4, 3, 3), strides=(2, 2), output_shape=(10, 12)
-        ),
+        lambda g: g.ConvTranspose(g.input(1, 3, 5, "W"), g.weight(3, 4, 3, 3), strides=(2, 2), output_shape=(10, 12)),
         refuses="output_shape with a size that is not known: the pads depend on it",
     )
     yield Case(
