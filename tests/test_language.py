@@ -89,7 +89,7 @@ def test_an_unknown_variant_lists_those_there_are() -> None:
     ("given", "code", "words"),
     [
         ({"widht": 3}, "spec/unknown-override", "did you mean 'width'?"),
-        ({"twice": 3}, "spec/unknown-override", "derived in 'let'"),
+        ({"twice": 3}, "spec/unknown-override", "it is derived in 'let'"),
         ({"width": "many"}, "spec/bad-type", "must be like 8, not 'many'"),
         ({"deep": 1}, "spec/bad-type", "must be like false, not 1"),
         ({"width": "[1"}, "spec/yaml-syntax", "no YAML value"),
@@ -101,6 +101,12 @@ def test_wrong_overrides_are_reported_at_the_command_line(given: Any, code: str,
     assert words in error.message + error.hint
 
 
+def test_a_variant_sets_nothing_else() -> None:
+    error = only(SPEC.replace("{width: 16}", "{width: 16, wdith: 3}"))
+    assert (error.code, error.hint) == ("spec/unknown-override", "did you mean 'width'?")
+    assert pointed(error).startswith("wdith")
+
+
 def test_a_null_parameter_is_required() -> None:
     text = SPEC.replace("must: 3", "must: null")
     error = only(text)
@@ -110,7 +116,8 @@ def test_a_null_parameter_is_required() -> None:
 
 
 def test_a_failed_let_is_reported_once_and_not_where_it_is_used() -> None:
-    error = only(SPEC.replace("2 * width", "2 * widht").replace("conv: =twice", "conv: =twice + twice"))
+    text = SPEC.replace("2 * width", "2 * widht").replace("=twice}", "=twice + twice}").replace(", 8]", ", twice]")
+    error = only(text)
     assert (error.code, at(error), error.hint) == ("spec/unknown-name", (4, 14), "did you mean 'width'?")
 
 

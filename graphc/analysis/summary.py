@@ -32,13 +32,14 @@ def summarise(model: ir.Model) -> Summary:
     bound = bind(model)
     return Summary(
         nodes=sum(1 for _ in model.graph.all_nodes()),
-        parameters=sum(tensor.size for value, tensor in stored if _is_parameter(value)),
+        parameters=sum(tensor.size for value, tensor in stored if is_parameter(value)),
         weight_bytes=sum(tensor.nbytes for _, tensor in stored),
         forward=total(list(bound.graph), bound.opset_imports.get("", 1)),
     )
 
 
-def _is_parameter(value: ir.Value) -> bool:
+def is_parameter(value: ir.Value) -> bool:
+    """Whether an initializer is a parameter: floating, no running statistic and no constant of a spec."""
     floating = value.dtype is not None and value.dtype.is_floating_point()
     return floating and CONSTANT not in value.metadata_props and not any(map(_is_statistic, value.uses()))
 

@@ -36,7 +36,8 @@ def tree(model: ir.Model, depth: int | None = None) -> Page:
 def flat(model: ir.Model) -> Page:
     """One line per node: its full path, and where in the spec it comes from."""
     leaves = list(scopes(model).leaves)
-    rows: list[Row] = [(*HEAD, "from")]
+    known = any(_origin(leaf.node) for leaf in leaves)
+    rows: list[Row] = [(*HEAD, "from" if known else "")]
     rows += [(*_row(leaf.node.name or "(unnamed)", leaf), _origin(leaf.node)) for leaf in leaves]
     value = [_value(leaf) | {"from": _origin(leaf.node)} for leaf in leaves]
     return Page(paragraphs(_interface(model), table(rows, SIDES + "<")), value)

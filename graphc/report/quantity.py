@@ -10,7 +10,8 @@ def quantity(value: float, unit: str) -> str:
     scaled, power = float(value), 0
     while abs(scaled) >= 999.5 and power < len(PREFIXES) - 1:
         scaled, power = scaled / 1000, power + 1
-    digits = f"{scaled:.0f}" if power == 0 else f"{scaled:#.3g}".rstrip(".")
+    whole = power == 0 or abs(scaled) >= 999.5  # beyond the last prefix
+    digits = f"{scaled:.0f}" if whole else f"{scaled:#.3g}".rstrip(".")
     return f"{digits} {PREFIXES[power]}{unit}"
 
 
@@ -27,8 +28,10 @@ def change(before: float, after: float) -> str:
     if before == after or not before:
         return ""
     percent = 100 * (after - before) / before
+    if abs(percent) < 0.05:
+        return "≈0 %"
     digits = f"{percent:+.0f}" if abs(percent) >= 10 else f"{percent:+.1f}"
-    return "±0.0 %" if float(digits) == 0 else f"{digits.replace('-', '−')} %"
+    return f"{digits.replace('-', '−')} %"
 
 
 def plural(count: int, noun: str) -> str:

@@ -9,13 +9,14 @@ from math import prod
 import onnx_ir as ir
 
 from graphc.analysis.binding import bind
+from graphc.analysis.summary import is_parameter
 from graphc.cost import Total
 from graphc.ops import total
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A node: `parameters` are elements of the floating weights that it is the first to read.
+    """A node: `parameters` are elements of the parameters that it is the first to read.
 
     `outputs` have the shapes that the model gives, or else those at the dims' `opt` sizes.
     """
@@ -70,8 +71,8 @@ def scopes(model: ir.Model) -> Scope:
 
 
 def _parameters(initializer: ir.Value) -> int:
-    """The elements of a floating weight; its content need not be known."""
-    if initializer.dtype is None or not initializer.dtype.is_floating_point() or initializer.shape is None:
+    """The elements of an initializer that is a parameter; its content need not be known."""
+    if initializer.shape is None or not is_parameter(initializer):
         return 0
     return prod(initializer.shape.numpy())
 

@@ -154,7 +154,7 @@ def _bound_dims(x: Expander, item: Item, module: Module, inputs: Mapping[str, Ou
         actual = x.g.sizes(inputs[name].single(name))
         for point, shape in enumerate(actual):
             at = {dim: column[point] for dim, column in columns.items()}
-            if type_.sizes({**module.variables, **bound, **at}) != shape:
+            if type_.sizes(Frame({**module.variables, **bound, **at})) != shape:
                 _refuse(x, item, module, name, inputs[name])
     return bound
 

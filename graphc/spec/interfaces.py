@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from graphc.errors import GraphcError, suggest
 from graphc.spec.emit import Point, Sizes
 from graphc.spec.expressions import evaluate
 from graphc.spec.language import Dim
+from graphc.spec.scope import Frame
 
 DTYPES = {
     "f16": ir.DataType.FLOAT16,
@@ -101,5 +101,5 @@ def points_of(dims: Mapping[str, Dim]) -> list[Point]:
 
 
 def sizes_at(type_: TensorType, points: Sequence[Point], variables: Mapping[str, object]) -> list[Sizes]:
-    """The shape at every point."""
-    return [type_.sizes(ChainMap(dict(point), dict(variables))) for point in points]
+    """The shape at every point. Raises what `TensorType.sizes` raises, and Poisoned."""
+    return [type_.sizes(Frame({**variables, **point})) for point in points]

@@ -87,6 +87,7 @@ class Loader:
         frame = Frame({})
         try:
             _check_version(tree)
+            _check_variants(tree, report)
             given = {**_variant(tree, variant), **_overrides(tree, overrides or {}, report)}
         except GraphcError as error:
             report(error)
@@ -160,6 +161,25 @@ def _variant(tree: Mapping, variant: str | None) -> dict[str, Given]:
     return {name: Given(plain(value), value.where) for name, value in chosen.entries.items()}
 
 
+def _check_variants(tree: Mapping, report: Report) -> None:
+    """Report what variants set that is no parameter."""
+    params, variants = tree.get("params"), tree.get("variants")
+    known = params.entries if isinstance(params, Mapping) else {}
+    for chosen in variants.entries.values() if isinstance(variants, Mapping) else ():
+        for name, place in chosen.keys.items() if isinstance(chosen, Mapping) else ():
+            if name not in known:
+                report(_unknown_parameter(name, known, place))
+
+
+def _unknown_parameter(name: str, known: MappingLike[str, Tree], where: Where) -> GraphcError:
+    return GraphcError(
+        f"unknown parameter '{name}'",
+        code="spec/unknown-override",
+        where=where,
+        hint=suggest(name, known) or "this spec has no params",
+    )
+
+
 def parsed_overrides(texts: MappingLike[str, object]) -> dict[str, Given]:
     """`--set k=v`: a text is read as a YAML value, anything else is taken as it is."""
     return {name: Given(_parsed(name, value), COMMAND_LINE) for name, value in texts.items()}
@@ -182,16 +202,12 @@ def _overrides(tree: Mapping, given: MappingLike[str, Given], report: Report) ->
     params, let = tree.get("params"), tree.get("let")
     known = params.entries if isinstance(params, Mapping) else {}
     for name, value in given.items():
-        if name not in known:
-            derived = isinstance(let, Mapping) and name in let.entries
-            report(
-                GraphcError(
-                    f"'{name}' is derived in 'let', so it cannot be set" if derived else f"unknown parameter '{name}'",
-                    code="spec/unknown-override",
-                    where=value.where,
-                    hint=suggest(name, known) or "this spec has no params",
-                )
-            )
+        if name in known:
+            continue
+        error = _unknown_parameter(name, known, value.where)
+        if isinstance(let, Mapping) and name in let.entries:
+            error.hint = "it is derived in 'let', so it cannot be set"
+        report(error)
     return {name: value for name, value in given.items() if name in known}
 
 

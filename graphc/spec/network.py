@@ -82,6 +82,8 @@ class Network:
             start = f"{source.prefix}/" if source.prefix else ""
             own = {path: parameter for path, parameter in left.items() if path.startswith(start)}
             left = {path: parameter for path, parameter in left.items() if path not in own}
+            if not own and source.prefix:
+                continue  # an import that only training uses
             fill(
                 [replace(parameter, path=path.removeprefix(start)) for path, parameter in own.items()],
                 source.weights,
