@@ -737,6 +737,8 @@ def test_no_more_errors_than_asked_for() -> None:
         ("{branch: {paths: [[], [{conv: 3}]], merge: add}}", "spec/shape-mismatch", "branch"),
         ("{leaky_relu: {alpha: {a: 1}}}", "spec/bad-type", "{a"),
         ("{conv: {out: 4, act: {leaky_relu: {alfa: 1}}}}", "spec/unknown-argument", "conv"),
+        ("{conv: {out: 4, act: mse}}", "spec/wrong-arity", "conv"),
+        ("{conv: {out: 4, act: {split: 2}}}", "spec/wrong-arity", "conv"),
         ("{scale: =dim(3)}", "spec/bad-expression", "=dim"),
         ("{scale: =x + 1}", "spec/bad-expression", "=x"),
         ("{id: half, op: relu}", "spec/duplicate-id", "half"),

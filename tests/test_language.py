@@ -195,6 +195,13 @@ def test_wrong_dims(written: str, message: str) -> None:
 MINIMAL = 'inputs: {x: "f32[1, 3, 8, 8]"}\noutputs: [y]\nnodes: [{id: y, op: relu}]\n'
 
 
+@pytest.mark.parametrize("quantity", [".inf", "-1", "1.5", "80q", "k", "9" * 400, "[]"])
+def test_wrong_quantities(quantity: str) -> None:
+    error = only(SPEC + f"lint: {{budgets: {{params: {quantity}}}}}\n")
+    assert error.code in ("spec/bad-type", "spec/bad-value", "spec/non-integral")
+    assert pointed(error).startswith(quantity)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

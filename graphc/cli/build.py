@@ -77,8 +77,8 @@ def build(
     """Build a spec or optimise a model, and check the result.
 
     Writes net.onnx for net.yaml, net-variant.onnx for net.yaml@variant and net-optimised.onnx for net.onnx,
-    over an older one if there is one. Both models run on ONNX Runtime, and if they
-    differ by more than rounding, nothing is written. `graphc explain PASS NET` tells where a pass was refused, and why.
+    over an older one if there is one. Both models run on ONNX Runtime, and if they differ by more than
+    rounding, nothing is written. `graphc explain PASS NET` tells where a pass was refused, and why.
 
     \b
     Examples:

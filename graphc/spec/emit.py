@@ -301,13 +301,22 @@ class Emitter:
                 self.fail(f"{op_type} does not accept {shapes}: {error}", code="spec/shape-mismatch")
         return found
 
-    def layer(self, ref: LayerRef, *inputs: ir.Value, name: str | None = None) -> Any:
-        """Emit another layer below this one: `g.layer("relu", x)`, `g.layer({"leaky_relu": 0.2}, x)`."""
+    def layer(self, ref: LayerRef, *inputs: ir.Value, name: str | None = None) -> ir.Value:
+        """Emit another layer of one output below this one: `g.layer("relu", x)`, `g.layer({"leaky_relu": 0.2}, x)`.
+
+        Raises GraphcError (spec/wrong-arity) for a layer that takes another number of inputs or gives more outputs.
+        """
         from graphc.spec.layers import make
 
         made = make(ref)
+        least, most = made.arity()
+        if len(inputs) < least or (most is not None and len(inputs) > most):
+            self.fail(f"'{made.layer_name()}' cannot stand here: it takes other inputs", code="spec/wrong-arity")
         with self.scope(name or made.layer_name()):
-            return made.emit(self, *inputs)
+            result = made.emit(self, *inputs)
+        if not isinstance(result, ir.Value):
+            self.fail(f"'{made.layer_name()}' cannot stand here: it gives several outputs", code="spec/wrong-arity")
+        return result
 
     def fail(self, message: str, *, code: str = "spec/bad-value", hint: str = "") -> NoReturn:
         """Refuse: raises GraphcError; the expansion adds the place in the spec."""

@@ -83,28 +83,24 @@ BYTES = {
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 
-def _quantity(value: object, units: dict[str, float], example: str) -> object:
-    """`1.6M` -> 1600000.0; anything that is not text is left to the type."""
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)", value)
+def _quantity(value: str, units: dict[str, float], example: str) -> float:
+    """`1.6M` -> 1600000.0."""
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Za-z]*)", value)
     if found is None or found[2] not in units:
         raise ValueError(f"must be a number with a unit, such as {example}")
     return float(found[1]) * units[found[2]]
 
 
 def _count(value: object) -> object:
-    number = _quantity(value, DECIMAL, "80k, 1.6M or 200G")
-    return round(number) if isinstance(number, float) else number
+    return round(_quantity(value, DECIMAL, "80k, 1.6M or 200G")) if isinstance(value, str) else value
 
 
 def _bytes(value: object) -> object:
-    number = _quantity(value, BYTES, "1GiB, 1.5MB or 80000")
-    return round(number) if isinstance(number, float) else number
+    return round(_quantity(value, BYTES, "1GiB, 1.5MB or 80000")) if isinstance(value, str) else value
 
 
 def _seconds(value: object) -> object:
-    return _quantity(value, SECONDS, "5ms or 0.2s")
+    return _quantity(value, SECONDS, "5ms or 0.2s") if isinstance(value, str) else value
 
 
 Count = Annotated[int, BeforeValidator(_count, json_schema_input_type=int | str), Field(ge=0)]
