@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 DEMOS := style_transfer can@can24 super_resolution@x4
 
-.PHONY: help demo test lint catalogue clean
+.PHONY: help demo test lint bench catalogue clean
 
 help: ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: $(INSTALLED) ## print how long graphc takes (run by hand, on a quiet machine)
+	$(BIN)/python benchmarks/build_times.py
 
 catalogue: $(INSTALLED) ## write the generated pages, and what the README shows commands to print
 	$(BIN)/python -m graphc.catalogue --write

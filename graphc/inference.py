@@ -85,9 +85,12 @@ def _infer(
     schema = onnx.defs.get_schema(op_type, opset, domain)
     _check_types(schema, operands)
     node = onnx.NodeProto(op_type=op_type, domain=domain, output=[f"o{i}" for i in range(outputs)])
-    node.attribute.extend(
-        ir.serde.serialize_attribute(a) for a in attributes.values() if not a.is_ref() and a.value is not None
-    )
+    try:
+        node.attribute.extend(
+            ir.serde.serialize_attribute(a) for a in attributes.values() if not a.is_ref() and a.value is not None
+        )
+    except ir.serde.SerdeError:
+        raise InferenceError("an attribute is beyond 64 bits") from None
     types: dict[str, onnx.TypeProto] = {}
     data: dict[str, onnx.TensorProto] = {}
     for index, operand in enumerate(operands):

@@ -17,7 +17,7 @@ import pytest
 from light import light_models, load_light
 
 from graphc.analysis.binding import bind
-from graphc.cost import ZERO, Cost, Total
+from graphc.costs import ZERO, Cost, Total
 from graphc.errors import GraphcError
 from graphc.inference import infer_node
 from graphc.ops import cost_of, known, total

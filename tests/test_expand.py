@@ -739,6 +739,7 @@ def test_no_more_errors_than_asked_for() -> None:
         ("{conv: {out: 4, act: {leaky_relu: {alfa: 1}}}}", "spec/unknown-argument", "conv"),
         ("{conv: {out: 4, act: mse}}", "spec/wrong-arity", "conv"),
         ("{conv: {out: 4, act: {split: 2}}}", "spec/wrong-arity", "conv"),
+        ("{conv: {out: 4, d: 9000000000000000000}}", "spec/shape-mismatch", "conv"),
         ("{scale: =dim(3)}", "spec/bad-expression", "=dim"),
         ("{scale: =x + 1}", "spec/bad-expression", "=x"),
         ("{id: half, op: relu}", "spec/duplicate-id", "half"),

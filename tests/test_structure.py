@@ -19,7 +19,7 @@ CONTENT = ROOT / "passes" / "graphc_passes"
 ORDER = (
     {"errors"},
     {"view", "convolution"},
-    {"cost", "ops"},
+    {"costs", "ops"},
     {"rewriting", "linting", "analysis", "gradient"},
     {"pipeline"},
     {"cli"},

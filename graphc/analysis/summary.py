@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from graphc.analysis.binding import bind
-from graphc.cost import Total
+from graphc.costs import Total
 from graphc.metadata import CONSTANT
 from graphc.ops import total
 

@@ -12,7 +12,7 @@ from functools import cache
 
 import onnx_ir as ir
 
-from graphc.cost import ZERO, Cost, Total
+from graphc.costs import ZERO, Cost, Total
 from graphc.ops.op import OPS, Op
 from graphc.view import Refusal, View
 

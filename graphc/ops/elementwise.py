@@ -5,7 +5,7 @@ A clip to an interval counts as one comparison, as a ReLU does.
 
 from __future__ import annotations
 
-from graphc.cost import Cost
+from graphc.costs import Cost
 from graphc.ops.op import elements, op, traffic
 from graphc.view import View
 

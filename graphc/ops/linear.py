@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphc.convolution import static_shape
-from graphc.cost import Cost
+from graphc.costs import Cost
 from graphc.ops.op import elements, op, traffic
 from graphc.view import Refusal, View
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphc.cost import ZERO, Cost
+from graphc.costs import ZERO, Cost
 from graphc.ops.op import elements, op, size_in_bytes, traffic, written
 from graphc.view import Refusal, View, constant
 

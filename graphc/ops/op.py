@@ -10,7 +10,7 @@ from typing import TypeAlias
 import onnx_ir as ir
 
 from graphc.convolution import static_shape
-from graphc.cost import Cost
+from graphc.costs import Cost
 from graphc.view import Refusal, View
 
 Forward: TypeAlias = Callable[[View], Cost]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from graphc.convolution import pool_axes, static_shape
-from graphc.cost import Cost
+from graphc.costs import Cost
 from graphc.ops.op import op, traffic
 from graphc.view import View
 

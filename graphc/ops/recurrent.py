@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.convolution import static_shape
-from graphc.cost import ZERO, Cost
+from graphc.costs import ZERO, Cost
 from graphc.ops.elementwise import PER_ELEMENT
 from graphc.ops.op import op, traffic
 from graphc.view import Refusal, View

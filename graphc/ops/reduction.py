@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from graphc.convolution import static_shape
-from graphc.cost import ZERO, Cost
+from graphc.costs import ZERO, Cost
 from graphc.ops.op import elements, op, traffic
 from graphc.view import View
 

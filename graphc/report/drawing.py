@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from graphc.cost import Total
+from graphc.costs import Total
 from graphc.report.page import Page, paragraphs
 from graphc.report.quantity import plural, quantity
 from graphc.report.scopes import Leaf, Scope, scopes

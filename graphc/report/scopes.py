@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from graphc.analysis.binding import bind
 from graphc.analysis.summary import is_parameter
-from graphc.cost import Total
+from graphc.costs import Total
 from graphc.ops import total
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Point = Mapping[str, int]  # one assignment of every symbolic dimension
 Sizes = tuple[int, ...]
 
+MAX_ATTRIBUTES = 4096  # that are remembered
+_attributes: dict[tuple[str, str], ir.Attr] = {}
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -250,9 +253,7 @@ class Emitter:
         """
         if len(self.nodes) >= self.max_nodes:
             self.fail(f"the network has more than {self.max_nodes} nodes", code="spec/limit-exceeded")
-        attrs = {
-            a.name: a for a in ir.convenience.convert_attributes({k: v for k, v in attributes.items() if v is not None})
-        }
+        attrs = {key: _attribute(key, value) for key, value in attributes.items() if value is not None}
         while inputs and inputs[-1] is None:
             inputs = inputs[:-1]
         operands = self._infer_all(op_type, inputs, attrs, outputs, domain)
@@ -325,6 +326,20 @@ class Emitter:
 
 def _join(path: str, label: str) -> str:
     return f"{path}/{label}" if path and label else path or label
+
+
+def _attribute(name: str, value: Any) -> ir.Attr:
+    """A Python value as an attribute. Plain ones are remembered: onnx_ir takes long to tell a value's type."""
+    items = value if isinstance(value, (list, tuple)) else (value,)
+    if not all(isinstance(item, (int, float, str)) for item in items):
+        return ir.convenience.convert_attribute(name, value)
+    key = name, repr(value)  # 1, 1.0 and True are equal, and so are 0.0 and -0.0
+    found = _attributes.get(key)
+    if found is None:
+        if len(_attributes) >= MAX_ATTRIBUTES:
+            _attributes.clear()
+        found = _attributes[key] = ir.convenience.convert_attribute(name, value)
+    return found
 
 
 def _static(shape: ir.Shape | None) -> Sizes | None:
