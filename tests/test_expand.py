@@ -447,6 +447,13 @@ def test_a_half_precision_target_keeps_the_interface() -> None:
     assert proto.opset_import[0].version == 20
 
 
+def test_a_constant_beyond_half_precision_is_refused() -> None:
+    text = spec("  - {id: y, scale: 1e6}", TARGETS)
+    assert np.array_equal(run(text), X * 1e6)
+    error = only(text, target="half")
+    assert (error.code, error.message) == ("numerics/fp16-overflow", "1000000.0 is beyond float16")
+
+
 def test_a_target_narrows_dims() -> None:
     text = spec("  - {id: y, op: relu}", DIMS % (1, 1) + TARGETS, inputs=IMAGE)
     assert shape_of(expand_text(text, target="fixed")) == "[1,2,8,12]"

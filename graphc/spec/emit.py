@@ -202,7 +202,10 @@ class Emitter:
             if array.dtype.kind in "iu"
             else ir.DataType.from_numpy(array.dtype)
         )
-        array = array.astype(wanted.numpy())
+        with np.errstate(over="ignore"):  # said below in better words
+            given, array = array, array.astype(wanted.numpy())
+        if wanted.is_floating_point() and np.isfinite(given).all() and not np.isfinite(array).all():
+            self.fail(f"{np.abs(given).max()} is beyond {wanted.name.lower()}", code="numerics/fp16-overflow")
         key = f"{wanted.name.lower()}:{array.shape}:{array.tobytes().hex()}"
         if key not in self.constants:
             value = self._fixed(f"const_{len(self.constants)}", wanted, array.shape)
