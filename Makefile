@@ -13,8 +13,9 @@ help: ## show what there is to make
 demo: $(INSTALLED) ## build three networks to optimised, checked ONNX models in demo/
 	@mkdir -p demo
 	@set -e; for spec in $(DEMOS); do \
-	  name=$${spec%@*}; variant=$${spec#"$$name"}; \
-	  $(BIN)/graphc build "specs/$$name.yaml$$variant" -o "demo/$$name.onnx"; echo; \
+	  name=$${spec%@*}; variant=$${spec#"$$name"}; sizes=; \
+	  [ $$name != style_transfer ] || sizes="--dim H=256 --dim W=256"; \
+	  $(BIN)/graphc build "specs/$$name.yaml$$variant" $$sizes -o "demo/$$name.onnx"; echo; \
 	done
 
 test: $(INSTALLED) ## run the tests

@@ -11,7 +11,12 @@ from operator import add, attrgetter
 
 @dataclass(frozen=True)
 class Cost:
-    """Counted work. `mac` is a multiply-add; `add` holds subtractions too; bytes are operands, each once.
+    """Counted work. `add` holds subtractions too; bytes are operands, each once.
+
+    `mac` is a multiply-add of a contraction: a convolution, a product of matrices, an interpolation. That is what
+    papers and tools call MACs. The affine map of a normalisation or the squares of a variance are a `mul` and an `add`
+    each. `mac` is dense: taps on padding count. `padding_mac` says how many of them meet padding, `stretching_mac` how
+    many more an algorithm does that stretches an operand with zeros and then slides at stride 1 (fewer: negative).
 
     `transcendental` is one evaluation of exp, log, sqrt, pow, erf, a trigonometric function or the like.
     """
@@ -24,6 +29,8 @@ class Cost:
     transcendental: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
+    padding_mac: int = 0
+    stretching_mac: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(*map(add, _counts(self), _counts(other)))
@@ -32,6 +39,16 @@ class Cost:
         return Cost(*(count * times for count in _counts(self)))
 
     __rmul__ = __mul__
+
+    @property
+    def effective_mac(self) -> int:
+        """Multiply-adds on real elements: padding left out."""
+        return self.mac - self.padding_mac
+
+    @property
+    def zero_insertion_mac(self) -> int:
+        """Multiply-adds of the stride-1 algorithm over operands stretched with zeros; elsewhere as many as `mac`."""
+        return self.mac + self.stretching_mac
 
     @property
     def flops(self) -> int:
@@ -46,6 +63,11 @@ class Cost:
 
 _counts = attrgetter(*(each.name for each in fields(Cost)))
 ZERO = Cost()
+
+
+def macs(dense: int, effective: int, zero_insertion: int) -> Cost:
+    """The cost of that many multiply-adds, counted in all three ways."""
+    return Cost(mac=dense, padding_mac=dense - effective, stretching_mac=zero_insertion - dense)
 
 
 @dataclass(frozen=True)

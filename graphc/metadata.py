@@ -1,7 +1,39 @@
 """The keys under which graphc keeps what ONNX has no field for, in `metadata_props`. Other tools may drop them."""
 
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import onnx_ir as ir
+
+from graphc.errors import GraphcError
+
 DIMS = "graphc.dims"  # of a model: the ranges of its symbolic dimensions, name -> {min, opt, max, ...}, as JSON
 REWRITES = "graphc.rewrites"  # of a node: the rewrites that made it, in order, with commas
 STOP_GRADIENT = "graphc.stop_gradient"  # of a node: no gradient flows back through it
 LINT = "graphc.lint"  # of a node: the lints that its spec ignores there
 CONSTANT = "graphc.constant"  # of a value: an initializer that is no parameter
+
+
+def declared_dims(model: ir.Model) -> dict[str, dict[str, int]]:
+    """The spec's ranged dims, name -> {min, opt, max, multiple_of}; empty for a model that graphc did not build.
+
+    Metadata is untrusted: raises GraphcError (run/not-analysed) when it says anything else.
+    """
+    text = model.metadata_props.get(DIMS, "{}")
+    try:
+        return {str(name): _sizes(found) for name, found in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise GraphcError(
+            f"metadata property '{DIMS}' is no mapping of names to ranges: {text[:80]}",
+            code="run/not-analysed",
+            hint='it looks like {"N": 1, "H": {"min": 64, "opt": 256, "max": 1024, "multiple_of": 4}}',
+        ) from None
+
+
+def _sizes(found: Any) -> dict[str, int]:
+    sizes = {"opt": int(found)} if isinstance(found, int) else {str(key): int(n) for key, n in found.items()}
+    if min(sizes.values(), default=1) < 1:
+        raise ValueError("a size is at least 1")
+    return sizes

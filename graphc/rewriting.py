@@ -106,7 +106,7 @@ class Rewrite:
         return {**own, "when": "cheaper" if self.improves else "always"}
 
     def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """`given` over the defaults. Raises GraphcError (spec/unknown-pass-option) on a name or type that is not known."""
+        """`given` over the defaults. Raises GraphcError (spec/unknown-pass-option) on an unknown name or type."""
         bound = self.options
         for key, value in given.items():
             name = key.replace("-", "_")

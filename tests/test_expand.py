@@ -838,3 +838,33 @@ def test_a_missing_file_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(GraphcError) as caught:
         expand(tmp_path / "nowhere.yaml")
     assert (caught.value.code, caught.value.exit_code) == ("run/file-not-found", 2)
+
+
+RANGED = """\
+graphc: 1
+name: ranged
+dims: {N: 1, H: {min: 8, opt: 16, max: 64, multiple_of: 4}}
+inputs: {x: "f32[N, 3, H, 2*H]"}
+outputs: [y]
+nodes: [{id: y, relu}]
+""".replace("{id: y, relu}", "{id: y, op: relu}")
+
+
+def test_dims_can_be_given_one_size() -> None:
+    assert expand_text(RANGED).outputs[0].shape == ir.Shape([1, 3, "H", "2*H"])
+    fixed = expand_text(RANGED, dims={"H": 32})
+    assert fixed.outputs[0].shape == ir.Shape([1, 3, 32, 64])
+
+
+@pytest.mark.parametrize(
+    ("dims", "message"),
+    [
+        ({"W": 8}, "dimension 'W' is not declared"),
+        ({"H": 4}, "H = 4 is not in the range"),
+        ({"H": 128}, "H = 128 is not in the range"),
+        ({"H": 18}, "H = 18 is not in the range"),
+    ],
+)
+def test_sizes_that_a_dim_does_not_allow(dims: dict[str, int], message: str) -> None:
+    with pytest.raises(GraphcError, match=message):
+        expand_text(RANGED, dims=dims)

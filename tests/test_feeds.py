@@ -32,7 +32,7 @@ def test_sizes_come_from_the_caller_then_metadata_then_defaults():
 def test_broken_dims_metadata_is_an_error(text):
     model = scaled(2.0)
     model.metadata_props["graphc.dims"] = text
-    with pytest.raises(GraphcError, match=r"no mapping of names to sizes"):
+    with pytest.raises(GraphcError, match=r"no mapping of names to ranges"):
         check(model, model)
 
 

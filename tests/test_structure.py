@@ -74,7 +74,9 @@ def house() -> networkx.DiGraph:
     return found
 
 
-@pytest.mark.parametrize(("before", "after"), list(itertools.combinations(ORDER, 2)), ids=lambda names: " ".join(sorted(names)))
+@pytest.mark.parametrize(
+    ("before", "after"), list(itertools.combinations(ORDER, 2)), ids=lambda names: " ".join(sorted(names))
+)
 def test_imports_point_one_way(house: networkx.DiGraph, before: set[str], after: set[str]) -> None:
     for module in before & set(house):
         assert not networkx.descendants(house, module) & after, f"{module} must not know of {after}"

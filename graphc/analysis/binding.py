@@ -5,39 +5,12 @@ Counts need static shapes. Weights are shared with the original, never copied or
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 import onnx_ir as ir
 
-from graphc.errors import GraphcError
 from graphc.inference import InferenceError, Operand, infer, operand_of
-from graphc.metadata import DIMS
-
-Range = Mapping[str, int]
-
-
-def declared_dims(model: ir.Model) -> dict[str, dict[str, int]]:
-    """The spec's ranged dims, name -> {min, opt, max, multiple_of}; empty for a model that graphc did not build.
-
-    Metadata is untrusted: raises GraphcError (run/not-analysed) when it says anything else.
-    """
-    text = model.metadata_props.get(DIMS, "{}")
-    try:
-        return {str(name): _sizes(found) for name, found in json.loads(text).items()}
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise GraphcError(
-            f"metadata property '{DIMS}' is no mapping of names to ranges: {text[:80]}",
-            code="run/not-analysed",
-        ) from None
-
-
-def _sizes(found: Any) -> dict[str, int]:
-    sizes = {"opt": int(found)} if isinstance(found, int) else {str(key): int(n) for key, n in found.items()}
-    if min(sizes.values(), default=1) < 1:
-        raise ValueError("a size is at least 1")
-    return sizes
+from graphc.metadata import declared_dims
 
 
 def preferred_dims(model: ir.Model) -> dict[str, int]:
@@ -46,19 +19,23 @@ def preferred_dims(model: ir.Model) -> dict[str, int]:
 
 
 def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
-    """A copy of `model` with its symbolic input dims at `dims`, or else at their declared `opt`.
+    """A copy of `model` with its symbolic input dims at `dims`, or else at their declared `opt`, or else as they are.
 
     Shapes that depend on a dim without a value, or on data, stay unknown. Subgraphs are left as they are. A model
     whose shapes are all static is returned as it is.
     """
     if all(_is_static(value) for node in model.graph for value in node.outputs):
         return model
-    sizes = preferred_dims(model) | dict(dims or {})
+    return bind_only(model, preferred_dims(model) | dict(dims or {}))
+
+
+def bind_only(model: ir.Model, sizes: Mapping[str, int]) -> ir.Model:
+    """As `bind`, but only these dims: a copy in which the others are as symbolic as they were."""
     bound = model.clone()
     known: dict[ir.Value, Operand] = {}
     for value in bound.graph.inputs:
         if value.shape is not None:
-            value.shape = ir.Shape([d if isinstance(d, int) else sizes.get(d.value or "") for d in value.shape])
+            value.shape = ir.Shape([d if isinstance(d, int) else sizes.get(d.value or "", d) for d in value.shape])
     opset = bound.opset_imports.get("", 1)
     for node in bound.graph:
         operands = [None if v is None else known.get(v) or operand_of(v) for v in node.inputs]

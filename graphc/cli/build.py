@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphc.cli.options import (
+    Dims,
     Format,
     FreezeInputs,
     LimitPairs,
@@ -16,6 +17,7 @@ from graphc.cli.options import (
     Seed,
     Source,
     Target,
+    integers,
     is_model,
     limits,
     pairs,
@@ -63,6 +65,7 @@ def build(
     source: Source,
     output: Output = None,
     params: Params = None,
+    dim: Dims = None,
     passes: Pipeline = None,
     target: Target = None,
     provider: Provider = "cpu",
@@ -84,6 +87,7 @@ def build(
     Examples:
       graphc build can.yaml@can24
       graphc build edsr.yaml@x4 --set feats=32 -o small.onnx
+      graphc build style_transfer.yaml --dim H=256 --dim W=256
       graphc build model.onnx -p "inference,common-subexpression-elimination"
     """
     from graphc.building import compile
@@ -91,13 +95,14 @@ def build(
 
     out = output or default_output(source)
     require_directory(out.parent)  # before minutes of work, not after
-    given, bounds = pairs(params, "--set"), limits(limit)
+    given, sizes, bounds = pairs(params, "--set"), integers(dim, "--dim"), limits(limit)
     dumps = _Dumps(dump_after_each, split(source)[0])
     with progress() as say:
         say(f"reading {source}")
         made = compile(
             source,
             params=given,
+            dims=sizes,
             pipeline=passes,
             target=target,
             provider=provider,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graphc.cli.options import Format, Provider, integers, numbers, open_model
+from graphc.cli.options import Dims, Format, Provider, integers, numbers, open_model
 from graphc.cli.outcome import FINDINGS, guarded, show
 from graphc.cli.progress import progress
 from graphc.errors import GraphcError
@@ -25,10 +25,6 @@ Absolute = Annotated[float | None, typer.Option("--atol", help="Allow max|a − 
 PerOutput = Annotated[
     list[str] | None,
     typer.Option("--tolerance", metavar="OUTPUT=R", help="--rtol for one output. Repeatable.", show_default=False),
-]
-Dims = Annotated[
-    list[str] | None,
-    typer.Option("--dim", metavar="NAME=N", help="Size of a symbolic dimension. Repeatable.", show_default=False),
 ]
 
 

@@ -25,6 +25,10 @@ Params = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="K=V", help="A parameter of the spec; V is YAML. Repeatable.", show_default=False),
 ]
+Dims = Annotated[
+    list[str] | None,
+    typer.Option("--dim", metavar="NAME=N", help="Size of a symbolic dimension. Repeatable.", show_default=False),
+]
 Target = Annotated[str | None, typer.Option("--target", help="One of the spec's targets.", show_default=False)]
 Seed = Annotated[
     int | None, typer.Option("--seed", help="Instead of the seed of the spec's weights.", show_default=False)

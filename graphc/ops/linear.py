@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from graphc.convolution import static_shape
-from graphc.costs import Cost
-from graphc.ops.op import elements, op, traffic
-from graphc.view import Refusal, View
+from graphc.costs import ZERO, Cost
+from graphc.ops.op import Op, Saved, broadcast_adds, elements, gradient_traffic, keep, op, traffic
+from graphc.view import View
+
+LEFT, RIGHT, ADDEND = range(3)
 
 
 @op("MatMul")
-def matmul(view: View) -> Cost:
-    """[..., M, K] × [..., K, N] with broadcast batch; a 1-D operand has only K."""
-    (*_, shared) = static_shape(view.required("A"))
-    return Cost(mac=_output(view) * shared) + traffic(view)
+class MatrixProduct(Op):
+    """[..., M, K] × [..., K, N] with broadcast batch; a 1-D operand has only K.
 
+    Each gradient is a product of the same size; that of an operand broadcast over the batch is then summed.
+    """
 
-@op("Gemm")
-def gemm(view: View) -> Cost:
-    """alpha·A·B + beta·C; factors of 1 cost nothing."""
-    rows, columns = static_shape(view.required("A"))
-    out, addend = _output(view), view.input("C")
-    cost = Cost(mac=out * (rows if view.attr("transA") else columns))
-    if view.attr("alpha") != 1:
-        cost += Cost(mul=out)
-    if addend is not None:
-        cost += Cost(add=out, mul=elements(addend) if view.attr("beta") != 1 else 0)
-    return cost + traffic(view)
+    def forward(self, view: View) -> Cost:
+        return Cost(mac=_multiply_adds(view)) + traffic(view)
 
+    def toward(self, view: View, index: int) -> Cost:
+        own, other = view.node.inputs[index], view.node.inputs[1 - index]
+        batch, own_batch = (_batch(view, each) for each in (None, index))
+        sums = Cost(add=(batch // own_batch - 1) * elements(own)) if own_batch else ZERO
+        return Cost(mac=_multiply_adds(view)) + sums + gradient_traffic(view, index, other)
 
-def _output(view: View) -> int:
-    value = view.output("Y")
-    if value is None:
-        raise Refusal(f"{view.op_type} has no output")
-    return elements(value)
+    def saved(self, view: View, wanted: frozenset[int]) -> tuple[Saved, ...]:
+        """The other operand of each gradient."""
+        left = keep(view.input("B"), "right operand") if LEFT in wanted else ()
+        return left + (keep(view.input("A"), "left operand") if RIGHT in wanted else ())

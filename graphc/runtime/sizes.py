@@ -8,7 +8,6 @@ halvings).
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from graphc.errors import GraphcError
-from graphc.metadata import DIMS
+from graphc.metadata import declared_dims
 
 BATCH, SIZE = 2, 32
 MAX_ELEMENTS = 1 << 28  # of one made-up input; sizes in a model's metadata are untrusted
@@ -30,7 +29,7 @@ def required(graph: ir.Graph) -> list[ir.Value]:
 
 def bindings(model: ir.Model, given: Mapping[str, int]) -> dict[str, int]:
     """A size for every dimension that the model names. Raises GraphcError (run/usage) for one it lacks."""
-    sizes = _declared(model)
+    sizes = {name: _smallest(dim) for name, dim in declared_dims(model).items()}
     for value in required(model.graph):
         for axis, dim in enumerate(value.shape or ()):
             match = _FORM.fullmatch(str(dim.value)) if isinstance(dim, ir.SymbolicDim) and dim.value else None
@@ -49,24 +48,10 @@ def bindings(model: ir.Model, given: Mapping[str, int]) -> dict[str, int]:
     return {**sizes, **given}
 
 
-def _declared(model: ir.Model) -> dict[str, int]:
-    """The smallest legal size of each dimension in the model's own metadata, which is untrusted text."""
-    text = model.metadata_props.get(DIMS, "{}")
-    try:
-        return {str(name): _smallest(dim) for name, dim in json.loads(text).items()}
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        raise GraphcError(
-            f"metadata property '{DIMS}' is no mapping of names to sizes: {text[:80]}",
-            code="run/not-analysed",
-            hint='it looks like {"N": 1, "H": {"min": 64, "opt": 256, "max": 1024, "multiple_of": 4}}',
-        ) from None
-
-
-def _smallest(dim: int | Mapping[str, int]) -> int:
-    if isinstance(dim, int):
-        return max(dim, 1)
-    multiple = int(dim.get("multiple_of") or 1)
-    return max(math.ceil(int(dim.get("min") or 1) / multiple), 1) * multiple
+def _smallest(dim: Mapping[str, int]) -> int:
+    """The smallest legal size of a dimension's range."""
+    multiple = dim.get("multiple_of", 1)
+    return math.ceil(dim.get("min", dim.get("opt", 1)) / multiple) * multiple
 
 
 def shape_of(value: ir.Value, sizes: Mapping[str, int]) -> tuple[int, ...]:

@@ -23,13 +23,13 @@ from graphc.spec.expansion import Body, Expander
 from graphc.spec.interfaces import TensorType, points_of, sizes_at, written
 from graphc.spec.items import Item
 from graphc.spec.language import Target
-from graphc.spec.modules import Loader, Module, parsed_overrides
+from graphc.spec.modules import COMMAND_LINE, Loader, Module, parsed_overrides
 from graphc.spec.network import Loss, Network, Training, WeightSource
 from graphc.spec.problems import Problems, Stop
 from graphc.spec.project import Opened, Project, root_of, split_variant
 from graphc.spec.scope import POISON, Frame, Outputs, Poisoned
 from graphc.spec.tree import Mapping as MappingTree
-from graphc.spec.tree import Sequence
+from graphc.spec.tree import Scalar, Sequence, Tree
 from graphc.spec.weights import Weights
 
 FLOATS = {"fp32": ir.DataType.FLOAT, "fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16}
@@ -40,14 +40,15 @@ def expand(
     *,
     variant: str | None = None,
     params: Mapping[str, object] | None = None,
+    dims: Mapping[str, int] | None = None,
     target: str | None = None,
     limits: Limits = DEFAULT,
     max_errors: int = 20,
 ) -> Network:
     """The network of a spec file, without weights: `expand("edsr.yaml@x4", params={"feats": 32})`.
 
-    `params` overrides the spec's parameters; texts are read as YAML values. `target` names one of its
-    targets. Raises one GraphcError that carries every independent error of the spec.
+    `params` overrides the spec's parameters; texts are read as YAML values. `dims` gives dimensions one size each.
+    `target` names one of its targets. Raises one GraphcError that carries every independent error of the spec.
     """
     path = source
     if isinstance(source, str):
@@ -55,6 +56,7 @@ def expand(
         variant = variant if variant is not None else named
     project = Project(root_of(Path(path)), limits)
     tree, opened = project.open(Path(path))
+    tree = _fixed(_narrowed(tree, target), dims or {})
     return _Expansion(project, tree, opened, target, max_errors).network(variant, params or {})
 
 
@@ -65,6 +67,7 @@ def expand_text(
     root: Path | None = None,
     variant: str | None = None,
     params: Mapping[str, object] | None = None,
+    dims: Mapping[str, int] | None = None,
     target: str | None = None,
     limits: Limits = DEFAULT,
     max_errors: int = 20,
@@ -72,7 +75,7 @@ def expand_text(
     """As `expand`, for the text of a spec that stands in the folder `root` (default: the current one)."""
     project = Project(root or Path(), limits)
     project.adopt(file, root or Path())
-    tree = project.extended(parse(text, file, limits), None)
+    tree = _fixed(_narrowed(project.extended(parse(text, file, limits), None), target), dims or {})
     return _Expansion(project, tree, None, target, max_errors).network(variant, params or {})
 
 
@@ -81,6 +84,7 @@ def build(
     *,
     variant: str | None = None,
     params: Mapping[str, object] | None = None,
+    dims: Mapping[str, int] | None = None,
     target: str | None = None,
     seed: int | None = None,
     limits: Limits = DEFAULT,
@@ -89,7 +93,7 @@ def build(
 
     `seed` overrides the spec's seed for initialised weights.
     """
-    network = expand(source, variant=variant, params=params, target=target, limits=limits)
+    network = expand(source, variant=variant, params=params, dims=dims, target=target, limits=limits)
     network.fill(seed=seed, limits=limits)
     return network.model()
 
@@ -104,7 +108,7 @@ class _Expansion:
         self, project: Project, tree: MappingTree, opened: Opened | None, target: str | None, max_errors: int
     ) -> None:
         self.project, self.opened, self.target = project, opened, target
-        self.tree = _narrowed(tree, target)
+        self.tree = tree
         self.problems = Problems(max_errors)
 
     def network(self, variant: str | None, params: Mapping[str, object]) -> Network:
@@ -179,7 +183,7 @@ def _narrowed(tree: MappingTree, target: str | None) -> MappingTree:
     """
     if target is None:
         return tree
-    targets, dims = tree.get("targets"), tree.get("dims")
+    targets = tree.get("targets")
     known = targets.entries if isinstance(targets, MappingTree) else {}
     if target not in known:
         raise GraphcError(
@@ -192,19 +196,49 @@ def _narrowed(tree: MappingTree, target: str | None) -> MappingTree:
     shapes = chosen.get("shapes") if isinstance(chosen, MappingTree) else None
     if not isinstance(shapes, MappingTree):
         return tree
+    return _with_dims(tree, shapes)
+
+
+def _fixed(tree: MappingTree, sizes: Mapping[str, int]) -> MappingTree:
+    """The spec with one size for each of these dims. Raises GraphcError (spec/undeclared-dim)."""
+    given: dict[str, Tree] = {name: Scalar(size, COMMAND_LINE) for name, size in sizes.items()}
+    return _with_dims(tree, MappingTree(given, COMMAND_LINE, dict.fromkeys(sizes, COMMAND_LINE)))
+
+
+def _with_dims(tree: MappingTree, changed: MappingTree) -> MappingTree:
+    """The spec with other dims. Raises GraphcError (spec/undeclared-dim, spec/bad-value for a size out of range)."""
+    dims = tree.get("dims")
     declared = dims.entries if isinstance(dims, MappingTree) else {}
-    for name in shapes:
+    for name in changed:
         if name not in declared:
             raise GraphcError(
                 f"dimension '{name}' is not declared",
                 code="spec/undeclared-dim",
-                where=shapes.keys.get(name, shapes.where),
+                where=changed.keys.get(name, changed.where),
                 hint=suggest(name, declared) or "this spec has no dims",
             )
+        _check_range(name, declared[name], changed.entries[name])
     if not isinstance(dims, MappingTree):
         return tree
-    narrowed = replace(dims, entries={**dims.entries, **shapes.entries}, keys={**dims.keys, **shapes.keys})
-    return replace(tree, entries={**tree.entries, "dims": narrowed})
+    merged = replace(dims, entries={**dims.entries, **changed.entries}, keys={**dims.keys, **changed.keys})
+    return replace(tree, entries={**tree.entries, "dims": merged})
+
+
+def _check_range(name: str, declared: Tree, size: Tree) -> None:
+    if not (isinstance(declared, MappingTree) and isinstance(size, Scalar) and isinstance(size.value, int)):
+        return
+    bounds = {key: value.value for key, value in declared.entries.items() if isinstance(value, Scalar)}
+    least, most, step = (bounds.get(key) for key in ("min", "max", "multiple_of"))
+    low = isinstance(least, int) and size.value < least
+    high = isinstance(most, int) and size.value > most
+    if low or high or (isinstance(step, int) and size.value % step):
+        allowed = ", ".join(f"{key}: {value}" for key, value in bounds.items() if key != "opt")
+        raise GraphcError(
+            f"{name} = {size.value} is not in the range of the dimension",
+            code="spec/bad-value",
+            where=size.where,
+            hint=f"it is declared {{{allowed}}}",
+        )
 
 
 def _inputs(x: Expander, body: Body, types: Mapping[str, str], *section: str) -> list[ir.Value]:
