@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from graphc.inference import InferenceError, infer_node
 from graphc.tape import Tape
 
 DEFAULT_OPSET = 20
@@ -73,8 +74,7 @@ class CaseBuilder(Tape):
 class Case:
     """A small model and what must happen to it: it fires, or it refuses with exactly that reason.
 
-    `build` gets a CaseBuilder and returns the output value or values. `options` go to the rewrite; `improves` lists
-    the claims (of the rewrite's `improves`) that this case is too small or too odd to show.
+    `build` gets a CaseBuilder and returns the output value or values; `options` go to the rewrite.
     """
 
     name: str
@@ -256,8 +256,6 @@ def _unshaped(model: ir.Model) -> ir.Model:
     for node in model.graph:
         for value in node.outputs:
             value.type, value.shape = None, None
-    from graphc.inference import InferenceError, infer_node
-
     opset = model.opset_imports[""]
     for node in model.graph:
         try:

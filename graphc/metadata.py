@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import onnx_ir as ir
@@ -14,6 +16,8 @@ REWRITES = "graphc.rewrites"  # of a node: the rewrites that made it, in order, 
 STOP_GRADIENT = "graphc.stop_gradient"  # of a node: no gradient flows back through it
 LINT = "graphc.lint"  # of a node: the lints that its spec ignores there
 CONSTANT = "graphc.constant"  # of a value: an initializer that is no parameter
+
+DIM_FORM = re.compile(r"(?:(?P<times>\d{1,9})\*)?(?P<name>[^*/]+)(?:/(?P<over>\d{1,9}))?")  # H, 2*H, H/2
 
 
 def declared_dims(model: ir.Model) -> dict[str, dict[str, int]]:
@@ -37,3 +41,11 @@ def _sizes(found: Any) -> dict[str, int]:
     if min(sizes.values(), default=1) < 1:
         raise ValueError("a size is at least 1")
     return sizes
+
+
+def evaluate_dim(dim: str, sizes: Mapping[str, int]) -> int | None:
+    """`H`, `2*H` and `H/2`, the forms that graphc writes; None for anything else."""
+    match = DIM_FORM.fullmatch(dim)
+    if match is None or match["name"] not in sizes:
+        return None
+    return int(match["times"] or 1) * sizes[match["name"]] // max(int(match["over"] or 1), 1)

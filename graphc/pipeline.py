@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any
 
 import onnx_ir as ir
@@ -29,10 +28,15 @@ from graphc.rewriting import NUMERICS, Rewrite, RewritePass, Site
 
 @dataclass(frozen=True)
 class Step:
-    """What one pass did. `numerics` is that of the change: "exact" if there was none, "reassociates" for a foreign
-    pass, else the rewrite's; `bound` is the sum over the sites of an approximating one, relative."""
+    """What one pass did.
+
+    `is_rewrite` tells graphc's rewrites, which have sites, from other passes. `numerics` is that of the change: "exact"
+    if there was none, "reassociates" for a pass that is no rewrite, else the rewrite's; `bound` is the sum over the
+    sites of an approximating one, relative.
+    """
 
     name: str
+    is_rewrite: bool
     modified: bool
     fired: tuple[Site, ...]
     refused: tuple[Site, ...]
@@ -45,13 +49,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Record:
-    """What a pipeline did, step by step."""
+    """What a pipeline did, step by step, and the model `before` the first and `after` the last."""
 
     steps: tuple[Step, ...]
+    before: Summary
+    after: Summary
 
     @property
     def numerics(self) -> str:
-        """The loosest numerics among the rewrites that fired: exact, reassociates or approximates."""
+        """The loosest numerics among the changes: exact, reassociates or approximates."""
         return max((step.numerics for step in self.steps), key=NUMERICS.index, default="exact")
 
     @property
@@ -100,26 +106,21 @@ class Pipeline(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> PipelineResult:
         """Run every pass once, in order."""
         steps: list[Step] = []
-        before = summarise(model)
+        first = before = summarise(model)
         for each in self.passes:
             name = _name(each)
             if self.before_step:
                 self.before_step(name, model)
             started = time.perf_counter()
-            result = each(model)
+            modified = _run(each, name, model)
             seconds = time.perf_counter() - started
-            if result.model is not model:
-                raise GraphcError(
-                    f"pass '{name}' returned another model; a pipeline works in place",
-                    code="run/plugin-failed",
-                    hint="run it outside the pipeline, or make it an InPlacePass",
-                )
-            after = summarise(model) if result.modified else before
-            steps.append(_step(each, name, result.modified, before, after, seconds))
+            after = summarise(model) if modified else before
+            steps.append(_step(each, name, modified, before, after, seconds))
             before = after
             if self.after_step:
                 self.after_step(name, model)
-        return PipelineResult(model, any(step.modified for step in steps), Record(tuple(steps)))
+        record = Record(tuple(steps), first, before)
+        return PipelineResult(model, any(step.modified for step in steps), record)
 
 
 def find_pass(name: str, options: Mapping[str, Any] | None = None) -> ir.passes.PassBase:
@@ -130,7 +131,7 @@ def find_pass(name: str, options: Mapping[str, Any] | None = None) -> ir.passes.
         if isinstance(found, Rewrite):
             return found(**given)
         if isinstance(found, type) and issubclass(found, ir.passes.PassBase):
-            return found(**given)
+            return _construct(found, name, given)
         raise GraphcError(
             f"'{name}' is not a pass but a {type(found).__name__}",
             code="run/plugin-failed",
@@ -157,25 +158,33 @@ def pass_names() -> list[str]:
 @cache
 def onnx_ir_passes() -> dict[str, type[ir.passes.PassBase]]:
     """onnx_ir's common passes by class name in kebab-case, without the suffix `Pass`."""
-    classes = {name: cls for name, cls in vars(common).items() if name.endswith("Pass") and isinstance(cls, type)}
-    return {re.sub(r"(?<!^)(?=[A-Z])", "-", n.removesuffix("Pass")).lower(): c for n, c in classes.items()}
+    classes = [cls for name, cls in vars(common).items() if name.endswith("Pass") and isinstance(cls, type)]
+    return {_class_name(cls): cls for cls in classes}
+
+
+def _class_name(cls: type) -> str:
+    """`NameFixPass` -> `name-fix`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__.removesuffix("Pass")).lower()
 
 
 @cache
 def named_pipelines() -> dict[str, str]:
     """Named pipelines, name -> text, from the entry points of the group graphc.pipelines."""
-    found: dict[str, tuple[str, str]] = {}
-    for point in entry_points(group=registry.PIPELINES):
-        owner = point.dist.name if point.dist else "an unnamed distribution"
-        for name, text in point.load().items():
-            if name in found:
-                raise GraphcError(
-                    f"pipeline '{name}' is claimed by {found[name][1]} and by {owner}",
-                    code="run/plugin-failed",
-                    hint="uninstall one of the two",
-                )
-            found[name] = text, owner
-    return {name: text for name, (text, _) in found.items()}
+    return registry.objects(registry.PIPELINES, _pipelines)
+
+
+def _pipelines(entry: registry.Entry) -> Mapping[str, str]:
+    """The pipelines that an entry offers. Raises GraphcError unless they are name -> text that can be parsed."""
+    found = entry.attribute()
+    if not isinstance(found, Mapping) or not all(isinstance(part, str) for pair in found.items() for part in pair):
+        raise GraphcError(
+            f"{entry.variable} of {entry.module} is no mapping of names to pipelines",
+            code="run/plugin-failed",
+            hint='it looks like {"fast": "drop-identity,fold-batchnorm-into-conv"}',
+        )
+    for text in found.values():
+        list(parse(text))
+    return found
 
 
 def parse(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -247,7 +256,7 @@ def _named(name: str, options: dict[str, Any], depth: int) -> Iterator[ir.passes
 
 def _construct(cls: type[ir.passes.PassBase], name: str, options: dict[str, Any]) -> ir.passes.PassBase:
     try:
-        return cls(**options)
+        return cls(**{key.replace("-", "_"): value for key, value in options.items()})
     except TypeError as error:
         raise GraphcError(f"'{name}': {error}", code="spec/unknown-pass-option") from error
 
@@ -255,15 +264,37 @@ def _construct(cls: type[ir.passes.PassBase], name: str, options: dict[str, Any]
 def _name(each: ir.passes.PassBase) -> str:
     if isinstance(each, RewritePass):
         return each.rewrite.name
-    return registry.kebab(re.sub(r"(?<!^)(?=[A-Z])", "-", type(each).__name__.removesuffix("Pass")).lower())
+    return _class_name(type(each))
+
+
+def _run(each: ir.passes.PassBase, name: str, model: ir.Model) -> bool:
+    """Run one pass; whether it changed the model. Raises GraphcError (run/pass-failed) when it does not go well."""
+    try:
+        result = each(model)
+    except GraphcError:
+        raise
+    except Exception as error:  # a pass may be anyone's code
+        if isinstance(each, RewritePass):
+            raise
+        raise GraphcError(
+            f"pass '{name}' failed: {error.__cause__ or error}", code="run/pass-failed", hint="leave it out, or mend it"
+        ) from error
+    if result.model is not model:
+        raise GraphcError(
+            f"pass '{name}' returned another model; a pipeline works in place",
+            code="run/pass-failed",
+            hint="run it outside the pipeline, or make it an InPlacePass",
+        )
+    return result.modified
 
 
 def _step(each: ir.passes.PassBase, name: str, modified: bool, before: Summary, after: Summary, seconds: float) -> Step:
     if not isinstance(each, RewritePass):
         numerics = "reassociates" if modified else "exact"
-        return Step(name, modified, (), (), before, after, seconds, numerics)
+        return Step(name, False, modified, (), (), before, after, seconds, numerics)
     return Step(
         name,
+        True,
         modified,
         tuple(each.fired),
         tuple(each.refused),

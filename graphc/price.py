@@ -31,4 +31,4 @@ def price(nodes: Sequence[ir.Node], opset: int) -> Price | None:
     found = total(nodes, opset)
     if found.uncosted:
         return None
-    return found.cost.mac, found.cost.bytes_read + found.cost.bytes_written, len(nodes)
+    return found.cost.mac, found.cost.bytes, len(nodes)

@@ -25,11 +25,13 @@ from graphc.price import cheaper
 from graphc.registry import kebab
 from graphc.tape import Tape
 from graphc.view import Refusal, View
+from graphc.walk import GraphLike, scopes
 
 if TYPE_CHECKING:
     from graphc.cases import Case
 
 NUMERICS = ("exact", "reassociates", "approximates")
+CLAIMS = ("macs", "bytes", "nodes")
 Construction = Callable[..., Any]
 
 _waived: ContextVar[frozenset[str]] = ContextVar("waived", default=frozenset())
@@ -155,7 +157,7 @@ class Rewrite:
             replaced=_mapping(view.node, result),
         )
         splice.check(proposal)
-        if options["when"] == "cheaper" and not cheaper(proposal, view.opset):
+        if options["when"] == "cheaper" and not _is_cheaper(proposal, view.opset):
             raise Refusal("it would not be cheaper here")
         return proposal
 
@@ -174,6 +176,8 @@ def rewrite(
     """
     if numerics not in NUMERICS or (numerics == "approximates") != (bound > 0):
         raise ValueError(f"numerics is one of {NUMERICS}, with a bound for 'approximates' only")
+    if not set(improves) <= set(CLAIMS):
+        raise ValueError(f"improves holds some of {CLAIMS}, not {improves}")
 
     def declare(construct: Construction) -> Rewrite:
         return Rewrite(kebab(construct.__name__), roots, construct, numerics, tuple(improves), bound)
@@ -203,22 +207,26 @@ class RewritePass(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Apply the rewrite everywhere. Raises GraphcError if it never comes to an end."""
         self.fired, self.refused = [], []
-        for graph, opset in splice.graphs(model):
-            limit, refused = len(self.fired) + 10 * len(graph) + 100, len(self.refused)
-            while self._sweep(graph, opset):
-                del self.refused[refused:]  # the last sweep over each graph tells what is left, and why
-                if len(self.fired) > limit:
-                    raise GraphcError(
-                        f"'{self.rewrite.name}' does not come to an end: it fired {len(self.fired)} times",
-                        code="run/endless-rewrite",
-                        hint="it makes what it matches; report this to whoever ships the rewrite",
-                    )
+        for scope, opset in scopes(model):
+            taken = splice.Taken(scope)
+            for graph in (scope, *scope.subgraphs()):
+                self._exhaust(graph, opset, taken)
         return ir.passes.PassResult(model, bool(self.fired))
 
-    def _sweep(self, graph: splice.GraphLike, opset: int) -> bool:
+    def _exhaust(self, graph: GraphLike, opset: int, taken: splice.Taken) -> None:
+        limit, refused = len(self.fired) + 10 * len(graph) + 100, len(self.refused)
+        while self._sweep(graph, opset, taken):
+            del self.refused[refused:]  # the last sweep over each graph tells what is left, and why
+            if len(self.fired) > limit:
+                raise GraphcError(
+                    f"'{self.rewrite.name}' does not come to an end: it fired {len(self.fired)} times",
+                    code="run/endless-rewrite",
+                    hint="it makes what it matches; report this to whoever ships the rewrite",
+                )
+
+    def _sweep(self, graph: GraphLike, opset: int, taken: splice.Taken) -> bool:
         """One walk over the graph, in order; True if anything fired."""
         fired = len(self.fired)
-        taken = splice.Taken(graph)
         for node in graph:
             if node.op_type not in self.rewrite.roots or node.domain:
                 continue
@@ -230,6 +238,13 @@ class RewritePass(ir.passes.InPlacePass):
             self.fired.append(Site(node.name or ""))
             splice.apply(graph, proposal, self.rewrite.name, taken)
         return len(self.fired) > fired
+
+
+def _is_cheaper(proposal: splice.Proposal, opset: int) -> bool:
+    try:
+        return cheaper(proposal, opset)
+    except GraphcError as error:  # the replacement contradicts itself, where ONNX's inference does not look
+        raise Refusal(f"the replacement would not be valid: {error.message}") from error
 
 
 def conditions_of(source: str) -> tuple[Condition, ...]:

@@ -7,7 +7,7 @@ overwritten; what a subgraph captures stays alive; node names survive on what re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,8 +15,7 @@ import onnx_ir as ir
 
 from graphc.metadata import REWRITES
 from graphc.view import Refusal
-
-GraphLike = ir.Graph | ir.Function
+from graphc.walk import GraphLike
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,9 @@ class Proposal:
         return tuple(dead)
 
     def _is_dead(self, node: ir.Node, dead: dict[ir.Node, None]) -> bool:
-        if node in self.nodes or (node not in self.matched and not _is_constant_node(node)):
+        if node.graph is not self.root.graph:  # not of this graph: recorded, or of one around it
+            return False
+        if node not in self.matched and not _is_constant_node(node):
             return False
         return all(value in self.replaced or self._is_unused(value, dead) for value in node.outputs)
 
@@ -91,7 +92,10 @@ class Names:
 
 
 class Taken:
-    """The names that a graph and its subgraphs use, of nodes and of values."""
+    """The names in use in one scope of names: the main graph or a function, with every graph inside it.
+
+    A name that is fresh in a subgraph alone could hide a value of an outer graph that the subgraph captures.
+    """
 
     def __init__(self, graph: GraphLike) -> None:
         nodes = list(graph.all_nodes())
@@ -100,19 +104,6 @@ class Taken:
         values += [name for scope in scopes if isinstance(scope, ir.Graph) for name in scope.initializers]
         values += [value.name for node in nodes for value in node.outputs]
         self.nodes, self.values = Names(node.name for node in nodes), Names(values)
-
-
-def graphs(model: ir.Model) -> Iterator[tuple[GraphLike, int]]:
-    """Every graph of a model with its opset: the main one, subgraphs, functions and their subgraphs."""
-    opset = model.opset_imports.get("", 1)
-    yield model.graph, opset
-    for graph in model.graph.subgraphs():
-        yield graph, opset
-    for function in model.functions.values():
-        own = function.opset_imports.get("", opset)
-        yield function, own
-        for graph in function.subgraphs():
-            yield graph, own
 
 
 def check(proposal: Proposal) -> None:
@@ -130,10 +121,14 @@ def apply(graph: GraphLike, proposal: Proposal, name: str, taken: Taken) -> None
     """Splice a checked proposal into `graph`."""
     dying, born = proposal.dying, proposal.born
     _name_nodes(proposal, name, taken)
+    for old, new in proposal.replaced.items():
+        if new.producer() in born or old.is_graph_output():
+            old.name, new.name = taken.values.fresh(f"{old.name}.replaced"), old.name
     _add_initializers(graph, proposal, taken.values)
     graph.insert_before(proposal.root, born)
     for old, new in proposal.replaced.items():
-        _replace(graph, old, new)
+        _describe(old, new)
+        ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
     for node in proposal.nodes:
         if node not in born:
             _detach(node)
@@ -144,16 +139,12 @@ def apply(graph: GraphLike, proposal: Proposal, name: str, taken: Taken) -> None
     _drop_unused_initializers(graph, fed)
 
 
-def _replace(graph: GraphLike, old: ir.Value, new: ir.Value) -> None:
-    if new.type is None:
-        new.type = old.type
-    new.shape = _merged(old.shape, new.shape)
-    old_name = old.name
-    is_output = old.is_graph_output()
-    ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
-    if is_output or new.name is None:
-        old.name = f"{old_name}.replaced"
-        new.name = old_name
+def _describe(old: ir.Value, new: ir.Value) -> None:
+    """Carry over what is known of the old value; what the interface declares stays as it is."""
+    if old.is_graph_output():
+        new.type, new.shape = old.type or new.type, new.shape if old.shape is None else old.shape
+    elif not (new.is_graph_input() or new.is_graph_output()):
+        new.type, new.shape = new.type or old.type, _merged(old.shape, new.shape)
 
 
 def _name_nodes(proposal: Proposal, name: str, taken: Taken) -> None:

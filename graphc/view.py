@@ -171,6 +171,8 @@ def constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
     node = value.producer()
     if node is None or node.op_type != "Constant" or node.domain:
         return None
+    if len(node.attributes) != 1:
+        return None  # not valid: it has exactly one
     (attribute,) = node.attributes.values()
     if attribute.is_ref():
         return None

@@ -6,6 +6,7 @@ import onnx_ir as ir
 import pytest
 from onnx_ir.passes.common import CommonSubexpressionEliminationPass
 
+from graphc.analysis.summary import summarise
 from graphc.cases import Case, CaseBuilder
 from graphc.errors import GraphcError
 from graphc.pipeline import Pipeline, find_rewrite, named_pipelines, onnx_ir_passes, parse, pass_names
@@ -143,5 +144,48 @@ def test_callbacks_see_every_step() -> None:
     ]
 
 
+def test_options_of_other_passes_are_written_with_hyphens() -> None:
+    (made,) = Pipeline("common-subexpression-elimination{size-limit=5}").passes
+    assert made.size_limit == 5  # type: ignore[attr-defined]
+
+
+def test_no_passes_are_no_steps() -> None:
+    record = Pipeline([])(model()).record
+    assert record.steps == ()
+    assert record.before == record.after
+
+
+def test_a_pass_that_fails_is_a_clear_error() -> None:
+    class BrokenPass(ir.passes.InPlacePass):
+        def call(self, model: ir.Model) -> ir.passes.PassResult:
+            raise KeyError("boom")
+
+    with pytest.raises(GraphcError, match="pass 'broken' failed: 'boom'"):
+        Pipeline([BrokenPass()])(model())
+
+
+def test_other_passes_are_told_from_rewrites() -> None:
+    steps = Pipeline("drop-identity,common-subexpression-elimination")(model()).record.steps
+    assert [step.is_rewrite for step in steps] == [True, False]
+
+
 def test_onnx_ir_passes_go_by_their_names() -> None:
     assert onnx_ir_passes()["common-subexpression-elimination"] is CommonSubexpressionEliminationPass
+
+
+def test_totals_know_the_forms_of_symbolic_sizes_and_every_graph() -> None:
+    wide = Case("wide", lambda g: g.Conv(g.input(1, 3, "2*H", "H/2"), g.weight(4, 3, 1, 1))).model()
+    wide.metadata_props["graphc.dims"] = '{"H": {"min": 8, "opt": 16, "max": 64}}'
+    found = summarise(wide).forward
+    assert found.complete
+    assert found.cost.mac == 4 * 3 * 32 * 8
+    branches = ir.from_onnx_text("""
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[2] x, bool c) => (float[2] y) {
+            y = If(c) <then_branch = t () => (float[2] a) <float[2] w = {1, 2}> { a = Add(x, w) },
+                       else_branch = e () => (float[2] b) { b = Neg(x) }>
+        }
+    """)
+    counted = summarise(branches)
+    assert (counted.nodes, counted.parameters, counted.weight_bytes) == (3, 2, 8)
+    assert not counted.forward.complete

@@ -248,3 +248,101 @@ def test_subpixel_at_opset_9_needs_no_newer_operator() -> None:
     case = find_rewrite(name).all_cases()[0]
     model = Case("old", case.build, opset=9).model()
     assert "ConvTranspose" not in ops(applied(model, name))
+
+
+def in_a_branch(body: str, outer: str = "", captured: str = "x") -> ir.Model:
+    """`body` makes `a` of `captured` in the then-branch; `outer` stands in front of the If."""
+    return ir.from_onnx_text(f"""
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[1,2,3,3] x, bool c) => (float[1,2,3,3] y)
+        <float[2,2,1,1] w = {{1, 2, 3, 4}}, float[2] s = {{1, 2}}, float[2] v = {{1, 2}}> {{
+            {outer}
+            y = If(c) <then_branch = t () => (float[1,2,3,3] a) {{ {body} }},
+                       else_branch = e () => (float[1,2,3,3] b) {{ b = Neg({captured}) }}>
+        }}
+    """)
+
+
+def taking_the_branch(model: ir.Model) -> ir.Model:
+    before = model.clone()
+    inputs = laws.feeds(model) | {"c": np.asarray(True)}
+    result = Pipeline("inference")(model)
+    assert result.modified
+    laws.check_valid(result.model)
+    _equal(before, result.model, inputs)
+    return result.model
+
+
+def test_a_fresh_name_in_a_subgraph_does_not_hide_a_captured_value() -> None:
+    model = in_a_branch(
+        "k = Conv(x, w) n = BatchNormalization(k, s, s, s, v) a = Add(n, bias)", "bias = Unsqueeze(s, one)"
+    )
+    one = ir.val("one", const_value=ir.tensor(np.array([1, 2]), name="one"))
+    model.graph.register_initializer(one)
+    for node in model.graph:
+        for value in node.inputs:
+            if value is not None and value.name == "one" and value is not one:
+                value.replace_all_uses_with(one)
+    bias = next(node for node in model.graph if node.op_type == "Unsqueeze").outputs[0]
+    bias.name = "conv/bias"
+    then = model.graph[-1].attributes["then_branch"].as_graph()
+    then[0].name = "conv"
+    taking_the_branch(model)
+
+
+def test_results_keep_names_that_no_other_scope_uses() -> None:
+    model = in_a_branch("k = Conv(val_0, w) a = BatchNormalization(k, s, s, s, v)", "val_0 = Neg(x)", "val_0")
+    after = taking_the_branch(model)
+    assert after.graph[0].outputs[0].name == "val_0"
+
+
+def test_an_outer_constant_node_may_feed_a_fold_in_a_subgraph() -> None:
+    model = in_a_branch(
+        "k = Conv(x, w) a = BatchNormalization(k, m, m, m, m)", "m = Constant <value_floats = [1.0, 2.0]> ()"
+    )
+    taking_the_branch(model)
+
+
+def test_graph_inputs_keep_their_shapes() -> None:
+    text = """
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[N,3] x) => (float[N,3] y) <float[2,3] i> { i = Identity(x) y = Relu(i) }
+    """
+    after = Pipeline("drop-identity")(ir.from_onnx_text(text)).model
+    assert after.graph.inputs[0].shape == ir.Shape(["N", 3])
+
+
+def test_a_value_keeps_the_name_of_what_it_replaces() -> None:
+    def build(g: CaseBuilder) -> ir.Value:
+        return g.Relu(g.Mul(g.Conv(g.input(1, 3, 6, 6), g.weight(4, 3, 3, 3)), g.weight(4, 1, 1)))
+
+    model = Case("inner", build).model()
+    name = model.graph[1].outputs[0].name
+    after = applied(model, "fold-affine-into-conv")
+    assert after.graph[0].outputs[0].name == name
+
+
+@pytest.mark.parametrize("side", [2, 3])
+def test_a_convolution_of_no_channels_is_left_in_peace(side: int) -> None:
+    def build(g: CaseBuilder) -> ir.Value:
+        empty = g.constant(np.zeros((4, 0, side, side), np.float32))
+        return g.Conv(g.Mul(g.input(1, 0, 5, 5), g.weight(1)), empty)
+
+    Pipeline("inference")(Case("empty", build).model())
+
+
+def test_shape_arithmetic_that_asks_for_much_is_not_done() -> None:
+    text = """
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[N] x) => (int64[M] y)
+        <int64 a = {0}, int64 b = {1000000000000}, int64 d = {1}> { y = Range(a, b, d) }
+    """
+    Pipeline("inference")(ir.from_onnx_text(text))
+
+
+def test_a_constant_index_out_of_range_is_the_checkers_business() -> None:
+    text = """
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[N] x) => (int64 y) <int64[2] a = {1, 2}, int64 i = {7}> { y = Gather(a, i) }
+    """
+    Pipeline("inference")(ir.from_onnx_text(text))

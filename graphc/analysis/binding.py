@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from graphc.inference import InferenceError, Operand, infer, operand_of
-from graphc.metadata import declared_dims
+from graphc.metadata import declared_dims, evaluate_dim
 
 
 def preferred_dims(model: ir.Model) -> dict[str, int]:
@@ -35,7 +35,7 @@ def bind_only(model: ir.Model, sizes: Mapping[str, int]) -> ir.Model:
     known: dict[ir.Value, Operand] = {}
     for value in bound.graph.inputs:
         if value.shape is not None:
-            value.shape = ir.Shape([d if isinstance(d, int) else sizes.get(d.value or "", d) for d in value.shape])
+            value.shape = ir.Shape([_size(dim, sizes) for dim in value.shape])
     opset = bound.opset_imports.get("", 1)
     for node in bound.graph:
         operands = [None if v is None else known.get(v) or operand_of(v) for v in node.inputs]
@@ -44,6 +44,11 @@ def bind_only(model: ir.Model, sizes: Mapping[str, int]) -> ir.Model:
                 value.type, value.shape = operand.type, operand.shape
             known[value] = operand
     return bound
+
+
+def _size(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.SymbolicDim:
+    size = None if isinstance(dim, int) else evaluate_dim(dim.value or "", sizes)
+    return dim if size is None else size
 
 
 def _is_static(value: ir.Value) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from graphc import walk
 from graphc.analysis.binding import bind
 from graphc.costs import Total
 from graphc.metadata import CONSTANT
@@ -25,13 +26,21 @@ class Summary:
     weight_bytes: int
     forward: Total
 
+    def measure(self, claim: str) -> int | None:
+        """What a rewrite may claim to lower, "macs", "bytes" or "nodes"; None where it is not known."""
+        if claim == "nodes":
+            return self.nodes
+        if not self.forward.complete:
+            return None
+        return {"macs": self.forward.cost.mac, "bytes": self.forward.cost.bytes}[claim]
+
 
 def summarise(model: ir.Model) -> Summary:
     """Count a model. Weights are not read."""
-    stored = [(v, v.const_value) for v in model.graph.initializers.values() if v.const_value is not None]
+    stored = [(value, value.const_value) for value in walk.initializers(model) if value.const_value is not None]
     bound = bind(model)
     return Summary(
-        nodes=sum(1 for _ in model.graph.all_nodes()),
+        nodes=sum(1 for _ in walk.nodes(model)),
         parameters=sum(tensor.size for value, tensor in stored if is_parameter(value)),
         weight_bytes=sum(tensor.nbytes for _, tensor in stored),
         forward=total(list(bound.graph), bound.opset_imports.get("", 1)),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import onnx_ir as ir
 
-from graphc.runtime.sizes import evaluate
+from graphc.metadata import evaluate_dim
 
 # Operators that hand integers on as they are, from their first input.
 MOVES = frozenset(
@@ -59,7 +59,7 @@ def _axis_size(node: ir.Node, position: int, axis: int, sizes: Mapping[str, int]
     if data is None or data.shape is None or not -len(data.shape) <= axis < len(data.shape):
         return None
     dim = data.shape[axis]
-    return dim if isinstance(dim, int) else evaluate(dim.value or "", sizes)
+    return dim if isinstance(dim, int) else evaluate_dim(dim.value or "", sizes)
 
 
 def _gathered(node: ir.Node, sizes: Mapping[str, int]) -> tuple[int, int] | None:

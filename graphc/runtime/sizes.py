@@ -1,25 +1,22 @@
 """A size for every symbolic dimension of a model that is to be run.
 
 It is, in this order: what the caller gives, the smallest legal size in the model's metadata property
-`graphc.dims` (JSON: a name to an int or to `{min, opt, max, multiple_of}`; the smallest, so that a check is
-quick), else 2 for a first axis (a batch of 1 hides mistakes) and 32 for any other (32 survives five
-halvings).
+`graphc.dims` (JSON: a name to an int or to `{min, opt, max, multiple_of}`; the smallest, so that a check is quick),
+else 2 for a first axis (a batch of 1 hides mistakes) and 32 for any other (32 survives five halvings).
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 
 import onnx_ir as ir
 
 from graphc.errors import GraphcError
-from graphc.metadata import declared_dims
+from graphc.metadata import DIM_FORM, declared_dims, evaluate_dim
 
 BATCH, SIZE = 2, 32
 MAX_ELEMENTS = 1 << 28  # of one made-up input; sizes in a model's metadata are untrusted
-_FORM = re.compile(r"(?:(?P<times>\d{1,9})\*)?(?P<name>[^*/]+)(?:/(?P<over>\d{1,9}))?")
 
 
 def required(graph: ir.Graph) -> list[ir.Value]:
@@ -32,7 +29,7 @@ def bindings(model: ir.Model, given: Mapping[str, int]) -> dict[str, int]:
     sizes = {name: _smallest(dim) for name, dim in declared_dims(model).items()}
     for value in required(model.graph):
         for axis, dim in enumerate(value.shape or ()):
-            match = _FORM.fullmatch(str(dim.value)) if isinstance(dim, ir.SymbolicDim) and dim.value else None
+            match = DIM_FORM.fullmatch(str(dim.value)) if isinstance(dim, ir.SymbolicDim) and dim.value else None
             if match:
                 sizes.setdefault(match["name"], BATCH if axis == 0 else SIZE)
     wrong = [f"{name}={size}" for name, size in given.items() if size < 1]
@@ -60,24 +57,16 @@ def shape_of(value: ir.Value, sizes: Mapping[str, int]) -> tuple[int, ...]:
         raise GraphcError(
             f"input '{value.name}' has no declared rank",
             code="run/not-analysed",
-            hint="give its value: inputs={...}",
+            hint="give its value with `inputs`",
         )
     shape = []
     for axis, dim in enumerate(value.shape):
-        known = dim if isinstance(dim, int) else evaluate(dim.value or "", sizes)
+        known = dim if isinstance(dim, int) else evaluate_dim(dim.value or "", sizes)
         shape.append((BATCH if axis == 0 else SIZE) if known is None else known)
     if min(shape, default=1) < 0 or math.prod(shape) > MAX_ELEMENTS:
         raise GraphcError(
             f"input '{value.name}' of shape {tuple(shape)} is too large to make up",
             code="run/not-analysed",
-            hint="give smaller sizes: dims={...}",
+            hint="give smaller sizes with `dims`",
         )
     return tuple(shape)
-
-
-def evaluate(dim: str, sizes: Mapping[str, int]) -> int | None:
-    """`H`, `2*H` and `H/2`, the forms that graphc writes; None for anything else."""
-    match = _FORM.fullmatch(dim)
-    if match is None or match["name"] not in sizes:
-        return None
-    return int(match["times"] or 1) * sizes[match["name"]] // max(int(match["over"] or 1), 1)

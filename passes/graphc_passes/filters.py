@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from math import prod
 
+import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-from graphc import Refusal, Tape, View
+from graphc import Refusal, Tape, View, transpose_filter
 
 
 @dataclass(frozen=True)
 class ConstantConv:
-    """A Conv or ConvTranspose whose filter [Cout, Cin/g, ...] ([Cin, Cout/g, ...] transposed) and bias are constants.
+    """A Conv or ConvTranspose whose filter and bias are constants.
 
-    `filter` and `bias` are float64, so that folding rounds once, at the end.
+    `filter` is [Cout, Cin/g, ...] for both, as in `Convolution`; it and `bias` are float64, so that folding rounds
+    once, at the end.
     """
 
     view: View
     filter: np.ndarray
     bias: np.ndarray
-    has_bias: bool
     groups: int
 
     @classmethod
     def read(cls, view: View) -> ConstantConv:
         """Read all of a convolution. Raises Refusal when the filter or bias is not a constant."""
-        filter_ = view.constant("W").astype(np.float64)
+        stored, groups = view.constant("W").astype(np.float64), view.attr("group")
+        filter_ = transpose_filter(stored, groups) if view.op_type == "ConvTranspose" else stored
         bias = view.optional_constant("B")
-        groups = view.attr("group")
-        outputs = filter_.shape[1] * groups if view.op_type == "ConvTranspose" else filter_.shape[0]
-        content = np.zeros(outputs) if bias is None else bias.astype(np.float64)
-        return cls(view, filter_, content, bias is not None, groups)
+        return cls(view, filter_, np.zeros(len(filter_)) if bias is None else bias.astype(np.float64), groups)
 
     @property
     def transposed(self) -> bool:
@@ -42,12 +41,12 @@ class ConstantConv:
     @property
     def out_channels(self) -> int:
         """Cout."""
-        return len(self.bias)
+        return self.filter.shape[0]
 
     @property
     def in_channels(self) -> int:
         """Cin."""
-        return self.filter.shape[0] if self.transposed else self.filter.shape[1] * self.groups
+        return self.filter.shape[1] * self.groups
 
     @property
     def rank(self) -> int:
@@ -55,38 +54,28 @@ class ConstantConv:
         return self.filter.ndim
 
     def scale_outputs(self, scale: np.ndarray) -> np.ndarray:
-        """The filter with output channel o times scale[o]."""
-        if not self.transposed:
-            return self.filter * _column(scale, self.filter.ndim)
-        per_group = scale.reshape(self.groups, 1, -1)  # group, input channels of it, output channels of it
-        by_group = self.filter.reshape(self.groups, self.in_channels // self.groups, self.filter.shape[1], -1)
-        return (by_group * per_group[..., None]).reshape(self.filter.shape)
+        """The filter with output channel k times scale[k]."""
+        return self.filter * scale.reshape(-1, *[1] * (self.rank - 1))
 
     def scale_inputs(self, scale: np.ndarray) -> np.ndarray:
         """The filter with input channel c times scale[c]."""
-        if self.transposed:
-            return self.filter * _column(scale, self.filter.ndim)
-        per_group = scale.reshape(self.groups, 1, -1)  # group, output channels of it, input channels of it
-        by_group = self.filter.reshape(self.groups, self.out_channels // self.groups, self.filter.shape[1], -1)
-        return (by_group * per_group[..., None]).reshape(self.filter.shape)
+        by_group = scale.reshape(self.groups, self.filter.shape[1])
+        seen = np.repeat(by_group, self.out_channels // self.groups, axis=0)
+        return self.filter * seen.reshape(self.filter.shape[:2] + (1,) * (self.rank - 2))
 
-    def remade(self, op: Tape, data: ir.Value, filter_: np.ndarray, bias: np.ndarray, **changed: Any) -> ir.Value:
-        """The same convolution of `data` with another filter and bias; `changed` attributes replace its own."""
-        attributes = {name: self.view.attr(name) for name in self.view.node.attributes} | changed
+    def remade(self, op: Tape, data: ir.Value, filter_: np.ndarray, bias: np.ndarray) -> ir.Value:
+        """The same convolution of `data` with another filter and bias."""
+        stored = transpose_filter(filter_, self.groups) if self.transposed else filter_
         weights = self.view.required("W")
         made = op.record(
             self.view.op_type,
             data,
-            op.constant(filter_, like=weights, name="weight"),
+            op.constant(stored, like=weights, name="weight"),
             op.constant(bias, like=weights, name="bias"),
-            **attributes,
+            **{name: self.view.attr(name) for name in self.view.node.attributes},
         )
         assert isinstance(made, ir.Value)
         return made
-
-
-def _column(scale: np.ndarray, rank: int) -> np.ndarray:
-    return scale.reshape(-1, *[1] * (rank - 1))
 
 
 def per_channel(content: np.ndarray, rank: int, channels: int) -> np.ndarray:
@@ -104,8 +93,16 @@ def per_channel(content: np.ndarray, rank: int, channels: int) -> np.ndarray:
     return np.broadcast_to(content.reshape(-1).astype(np.float64), (channels,)).copy()
 
 
-def finite(*arrays: np.ndarray, dtype: ir.DataType | None) -> bool:
-    """Whether every number stays finite in `dtype` (a fold may overflow a narrow type)."""
-    kind = dtype.numpy() if dtype is not None else np.dtype(np.float32)
-    with np.errstate(over="ignore"):
-        return all(bool(np.isfinite(array.astype(kind)).all()) for array in arrays)
+def survives(filter_: np.ndarray, bias: np.ndarray, like: ir.Value) -> bool:
+    """Whether a filter [Cout, ...] and bias [Cout] keep their precision in the type of `like`.
+
+    Rounding may take an eps of each channel's largest number and no more: overflow and underflow take all of it.
+    """
+    dtype = like.dtype.numpy() if like.dtype is not None else np.dtype(np.float32)
+    eps = float(ml_dtypes.finfo(dtype).eps)
+    weights, shifts = filter_.reshape(len(bias), prod(filter_.shape[1:])), bias[:, None]
+    largest = np.abs(weights).max(axis=1, initial=0.0, keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lost = [np.abs(each - each.astype(dtype).astype(np.float64)) for each in (weights, shifts)]
+        kept = lost[0] <= eps * largest, lost[1] <= eps * np.maximum(largest, np.abs(shifts))
+    return bool(kept[0].all() and kept[1].all())

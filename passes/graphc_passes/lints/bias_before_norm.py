@@ -1,31 +1,32 @@
 """A convolution with a bias in front of a normalisation that has a shift of its own.
 
-Why    the mean that the normalisation subtracts holds the bias: in training the two cancel, the bias has no
-       gradient, in inference the shift can say the same. One parameter per channel for nothing (Ioffe and
-       Szegedy 2015, section 3.2).
+Why    the mean that the normalisation subtracts holds the bias: in training the two cancel, the bias has no gradient,
+       in inference the shift can say the same: one parameter per channel for nothing (Ioffe and Szegedy 2015,
+       section 3.2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from graphc import CaseBuilder, View, lint
 
-import onnx_ir as ir
-
-from graphc import CaseBuilder, lint, views
-
-CONVOLUTIONS = ("Conv", "ConvTranspose")
 NORMS = ("BatchNormalization", "InstanceNormalization")  # both subtract one mean per channel
 
 
-@lint("convolution", severity="info", help="give the convolution no bias; the norm's shift does its work")
-def bias_before_norm(model: ir.Model) -> Iterator[tuple[ir.Node, str]]:
-    for conv in views(model, *CONVOLUTIONS):
-        out = conv.node.outputs[0]
-        readers = out.consumers()
-        if conv.input("B") is None or not readers or out.is_graph_output():
-            continue
-        if all(reader.op_type in NORMS and reader.inputs[0] is out for reader in readers):
-            yield conv.node, f"the bias is cancelled by the mean of {readers[0].op_type} '{readers[0].name}'"
+@lint(
+    "Conv",
+    "ConvTranspose",
+    category="convolution",
+    severity="info",
+    help="give the convolution no bias; the norm's shift does its work",
+)
+def bias_before_norm(conv: View) -> str | None:
+    out = conv.output("Y")
+    if conv.input("B") is None or out is None or out.is_graph_output():
+        return None
+    readers = out.consumers()
+    if not readers or any(reader.op_type not in NORMS or reader.inputs[0] is not out for reader in readers):
+        return None
+    return f"the bias is cancelled by the mean of {readers[0].op_type} '{readers[0].name}'"
 
 
 @bias_before_norm.bad

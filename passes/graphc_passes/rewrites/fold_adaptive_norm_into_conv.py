@@ -13,8 +13,8 @@ import numpy as np
 import onnx_ir as ir
 
 from graphc import Case, CaseBuilder, Refusal, Tape, View, constant, require, rewrite
-from graphc_passes.filters import ConstantConv, finite, per_channel
-from graphc_passes.rewrites.fold_batchnorm_into_conv import batchnorm_affine
+from graphc_passes.filters import ConstantConv, per_channel, survives
+from graphc_passes.rewrites.fold_batchnorm_into_conv import batchnorm_affine, is_training
 
 
 @rewrite("Add", numerics="reassociates", improves=("macs", "bytes", "nodes"))
@@ -24,7 +24,7 @@ def fold_adaptive_norm_into_conv(add: View, op: Tape) -> ir.Value:
         first, second = second, first
     (weight, plain), (norm_weight, normed) = first, second
     bn = add.made_by(normed, "BatchNormalization")
-    require(not bn.attr("training_mode"), "training mode: the statistics depend on the batch")
+    require(not is_training(bn), "training mode: the statistics depend on the batch")
     require(bn.required("X") is plain, "the two terms are not of one convolution")
     conv = ConstantConv.read(bn.made_by(plain, "Conv", "ConvTranspose"))
     scale, shift = batchnorm_affine(bn)
@@ -33,7 +33,7 @@ def fold_adaptive_norm_into_conv(add: View, op: Tape) -> ir.Value:
     with np.errstate(invalid="ignore"):
         total, offset = lam + mu * scale, mu * shift
         filter_, bias = conv.scale_outputs(total), conv.bias * total + offset
-    require(finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite")
+    require(survives(filter_, bias, conv.view.required("W")), "the folded weights would overflow or underflow")
     return conv.remade(op, conv.view.required("X"), filter_, bias)
 
 
@@ -97,7 +97,7 @@ def cases() -> Iterator[Case]:
     yield Case(
         "weights that overflow",
         _overflowing,
-        refuses="the folded weights would not be finite",
+        refuses="the folded weights would overflow or underflow",
     )
     yield Case("a factor along the width", _along_width, refuses="the constant does not act per channel")
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphc import Case, CaseBuilder, Refusal, Tape, View, constant, require, rewrite
-from graphc_passes.filters import ConstantConv, finite, per_channel
+from graphc_passes.filters import ConstantConv, per_channel, survives
 
 AFFINE = ("Mul", "Add", "Sub", "Div")
 CONVOLUTIONS = ("Conv", "ConvTranspose")
@@ -45,12 +45,12 @@ def _fold_before(root: View, op: Tape) -> ir.Value:
         not any(root.attr("pads") or ()) and root.attr("auto_pad") in ("NOTSET", "VALID"),
         "the padding is not shifted: its border would differ",
     )
-    taps = conv.scale_inputs(shift).reshape(conv.out_channels, -1).sum(axis=1)
+    taps = conv.scale_inputs(shift).sum(axis=tuple(range(1, conv.rank)))
     return _remade(conv, op, data, conv.scale_inputs(scale), conv.bias + taps)
 
 
 def _remade(conv: ConstantConv, op: Tape, data: ir.Value, filter_: np.ndarray, bias: np.ndarray) -> ir.Value:
-    require(finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite")
+    require(survives(filter_, bias, conv.view.required("W")), "the folded weights would overflow or underflow")
     return conv.remade(op, data, filter_, bias)
 
 
@@ -138,12 +138,17 @@ def cases() -> Iterator[Case]:
     yield Case(
         "division by zero",
         lambda g: g.Div(_conv(g), g.constant(np.zeros((4, 1, 1), np.float32))),
-        refuses="the folded weights would not be finite",
+        refuses="the folded weights would overflow or underflow",
     )
     yield Case(
         "a scale that overflows",
         _overflowing,
-        refuses="the folded weights would not be finite",
+        refuses="the folded weights would overflow or underflow",
+    )
+    yield Case(
+        "a scale that underflows",
+        _underflowing,
+        refuses="the folded weights would overflow or underflow",
     )
     for shape in ((4,), (4, 1), (1, 1, 1, 4)):
         yield Case(
@@ -172,3 +177,10 @@ def _overflowing(g: CaseBuilder) -> ir.Value:
     x = g.input(1, 1, 3, 3)
     conv = g.Conv(g.Sub(x, x), g.constant(np.full((1, 1, 1, 1), 1e30, np.float32)))
     return g.Mul(conv, g.constant(np.float32(1e30)))
+
+
+def _underflowing(g: CaseBuilder) -> ir.Value:
+    """1e30 · 1e-25 · 1e-25 is an ordinary number, but the two weights together are 0 in float32."""
+    large = g.Exp(g.Add(g.Abs(g.input(1, 1, 3, 3)), g.constant(np.float32(69))))
+    conv = g.Conv(large, g.constant(np.full((1, 1, 1, 1), 1e-25, np.float32)))
+    return g.Mul(conv, g.constant(np.float32(1e-25)))

@@ -12,18 +12,25 @@ import numpy as np
 import onnx_ir as ir
 
 from graphc import Case, CaseBuilder, Tape, View, require, rewrite
-from graphc_passes.filters import ConstantConv, finite
+from graphc_passes.filters import ConstantConv, survives
 
 
 @rewrite("BatchNormalization", numerics="reassociates", improves=("macs", "bytes", "nodes"))
 def fold_batchnorm_into_conv(bn: View, op: Tape) -> ir.Value:
     conv = ConstantConv.read(bn.producer("X", "Conv", "ConvTranspose"))
-    require(not bn.attr("training_mode"), "training mode: the statistics depend on the batch")
+    require(not is_training(bn), "training mode: the statistics depend on the batch")
     scale, shift = batchnorm_affine(bn)
     with np.errstate(invalid="ignore"):
         filter_, bias = conv.scale_outputs(scale), conv.bias * scale + shift
-    require(finite(filter_, bias, dtype=conv.view.required("W").dtype), "the folded weights would not be finite")
+    require(survives(filter_, bias, conv.view.required("W")), "the folded weights would overflow or underflow")
     return conv.remade(op, conv.view.required("X"), filter_, bias)
+
+
+def is_training(bn: View) -> bool:
+    """Whether the statistics are those of the batch: an attribute says so, before opset 14 the number of outputs."""
+    if bn.opset < 7:
+        return not bn.attr("is_test")
+    return bool(bn.attr("training_mode")) or (bn.opset < 14 and len(bn.node.outputs) > 1)
 
 
 def batchnorm_affine(bn: View) -> tuple[np.ndarray, np.ndarray]:
@@ -78,6 +85,12 @@ def cases() -> Iterator[Case]:
         refuses="training mode: the statistics depend on the batch",
     )
     yield Case(
+        "training, as opset 9 states it",
+        lambda g: _bn(g, g.Conv(g.input(2, 3, 6, 6), g.weight(4, 3, 3, 3)), 4, outputs=5)[0],  # type: ignore[index] # five outputs
+        refuses="training mode: the statistics depend on the batch",
+        opset=9,
+    )
+    yield Case(
         "a scale that overflows",
         lambda g: g.BatchNormalization(
             g.Conv(g.input(1, 2, 3, 3), g.constant(np.full((2, 2, 1, 1), 1e30, np.float32))),
@@ -86,7 +99,7 @@ def cases() -> Iterator[Case]:
             g.constant(np.full(2, 1e30, np.float32)),
             g.constant(np.full(2, 1.0, np.float32)),
         ),
-        refuses="the folded weights would not be finite",
+        refuses="the folded weights would overflow or underflow",
     )
     yield Case(
         "a filter that is computed",

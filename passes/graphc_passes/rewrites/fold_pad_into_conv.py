@@ -101,13 +101,13 @@ def cases() -> Iterator[Case]:
     )
     yield Case(
         "a crop",
-        lambda g: g.Conv(_padded(g, [0, 0, -1, 0, 0, 0, 0, 1]), g.weight(4, 3, 3, 3), pads=(0, 0, 0, 0)),
+        lambda g: g.Conv(_padded(g, [0, 0, -1, 0, 0, 0, 0, 1]), g.weight(4, 3, 3, 3), pads=(1, 1, 1, 1)),
         refuses="a negative pad crops",
     )
     yield Case(
         "auto_pad",
         lambda g: g.Conv(
-            _padded(g, [0, 0, 0, 0, 0, 0, 1, 1]), g.weight(4, 3, 3, 3), auto_pad="SAME_UPPER", strides=(2, 2)
+            g.Pad(g.input("N", 3, "H", "W"), g.constant(ALL_SIDES)), g.weight(4, 3, 3, 3), auto_pad="SAME_UPPER"
         ),
         refuses="auto_pad depends on the padded size",
     )

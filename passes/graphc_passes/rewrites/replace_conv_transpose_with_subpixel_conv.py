@@ -2,7 +2,7 @@
 
 Law    conv_transpose(x, w) = crop(depth_to_space(conv(x, W)))     W[(k, r), c, j] = w[c, k, tap that joins c to r]
        from up·i = down·o − pad + step·t with o = s·n + r (the phases of the axis); a few outputs more are made in
-       front and cropped where that makes W narrower
+       front and cropped where that makes W narrower; for finite data: where W has no tap, 0·∞ is not a number
 Why    ConvTranspose is the slow or missing operator of many runtimes; this is the one convolution of sub-pixel networks
        (Shi et al., CVPR 2016), and costs no more multiplications where s divides the kernel.
 """
@@ -25,7 +25,6 @@ from graphc import (
     read_convolution,
     require,
     rewrite,
-    transpose_filter,
 )
 from graphc_passes.filters import ConstantConv
 from graphc_passes.rearrange import crop, depth_to_space
@@ -44,12 +43,12 @@ def replace_conv_transpose_with_subpixel_conv(root: View, op: Tape) -> ir.Value:
     low = op.Conv(
         crop(op, root.required("X"), *_sides(pads, lambda pad: max(0, -pad))),
         op.constant(
-            nest.lowered_filter(transpose_filter(conv.filter, conv.groups), phases),
+            nest.lowered_filter(conv.filter, phases),
             like=root.required("W"),
             name="weight",
         ),
         op.constant(np.repeat(conv.bias, int(np.prod(blocks))), like=root.required("W"), name="bias")
-        if conv.has_bias
+        if root.input("B")
         else None,
         group=conv.groups,
         pads=[max(0, pad) for side in _sides(pads, int) for pad in side],

@@ -1,0 +1,38 @@
+"""Walks over a whole model: what stands in a subgraph or in a function is as much a part of it as the main graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx_ir as ir
+
+GraphLike = ir.Graph | ir.Function
+
+
+def scopes(model: ir.Model) -> Iterator[tuple[GraphLike, int]]:
+    """The main graph and each function, with its opset: names are unique in a scope, its subgraphs included."""
+    opset = model.opset_imports.get("", 1)
+    yield model.graph, opset
+    for function in model.functions.values():
+        yield function, function.opset_imports.get("", opset)
+
+
+def graphs(model: ir.Model) -> Iterator[tuple[GraphLike, int]]:
+    """Every graph of a model with its opset: the main one, its subgraphs, functions and their subgraphs."""
+    for scope, opset in scopes(model):
+        yield scope, opset
+        for graph in scope.subgraphs():
+            yield graph, opset
+
+
+def nodes(model: ir.Model) -> Iterator[ir.Node]:
+    """Every node of every graph; a function's once, however often it is called."""
+    for graph, _ in graphs(model):
+        yield from graph
+
+
+def initializers(model: ir.Model) -> Iterator[ir.Value]:
+    """Every initializer of every graph. A function has none of its own, but its subgraphs may."""
+    for graph, _ in graphs(model):
+        if isinstance(graph, ir.Graph):
+            yield from graph.initializers.values()
