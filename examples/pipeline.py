@@ -12,4 +12,4 @@ pipeline = graphc.Pipeline([common.LiftConstantsToInitializersPass(), "inference
 optimised = pipeline(original.clone())
 for step in optimised.record.steps:
     print(f"{step.name:42} fired {len(step.fired)}, {step.before.nodes} -> {step.after.nodes} nodes")
-print(graphc.check(original, optimised.model))
+print(graphc.check(original, optimised.model).worst)

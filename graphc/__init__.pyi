@@ -1,13 +1,14 @@
 """The public names of graphc and where they live."""
 
+from . import laws as laws
 from .axis import Axis as Axis
 from .axis import Phases as Phases
-from .building import Compilation as Compilation
-from .building import compile as compile
 from .cases import Case as Case
 from .cases import CaseBuilder as CaseBuilder
 from .cases import Neighbour as Neighbour
 from .cases import neighbours as neighbours
+from .compilation import Compilation as Compilation
+from .compilation import compile as compile
 from .convolution import Convolution as Convolution
 from .convolution import read_convolution as read_convolution
 from .convolution import transpose_filter as transpose_filter
@@ -20,7 +21,6 @@ from .linting import Lint as Lint
 from .linting import findings as findings
 from .linting import lint as lint
 from .linting import lints as lints
-from .linting import views as views
 from .model import load as load
 from .model import save as save
 from .pipeline import Pipeline as Pipeline
@@ -33,6 +33,7 @@ from .rewriting import waive as waive
 from .runtime.equivalence import Report as Report
 from .runtime.equivalence import check as check
 from .runtime.tolerance import Tolerance as Tolerance
+from .source import open_source as open_source
 from .spec import Network as Network
 from .spec import build as build
 from .spec import expand as expand

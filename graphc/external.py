@@ -1,9 +1,9 @@
 """External data of an untrusted ONNX model: every reference is checked before anything opens it.
 
-A tensor may say that its bytes lie in another file. That file must be a regular one below the model's
-directory, reached through no `..`, no link and no second name (a hard link to a private file passes every
-test of its path), and must hold exactly the bytes that the tensor's type and shape ask for. The ONNX checker,
-onnx_ir and ONNX Runtime each leave one of these out, so none of them sees a model before this has.
+A tensor may say that its bytes lie in another file. That file must be a regular one below the model's directory,
+reached through no `..`, no link and no second name (a hard link to a private file passes every test of its path), and
+must hold exactly the bytes that the tensor's type and shape ask for. The ONNX checker, onnx_ir and ONNX Runtime each
+leave one of these out, so none of them sees a model before this has.
 """
 
 from __future__ import annotations

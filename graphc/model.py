@@ -1,9 +1,8 @@
 """Reading and writing ONNX models. What is read is untrusted; what is written is either whole or not there.
 
-An initializer that is also a graph input is a default that a caller may override, so it is not a constant and
-no rewrite may fold it. Files of IR version 3 *must* list every initializer as an input; graphc takes them at
-their word all the same and reads them as IR 4, which says exactly that, unless `freeze_inputs` declares that
-nobody overrides them.
+An initializer that is also a graph input is a default that a caller may override, so it is not a constant and no
+rewrite may fold it. Files of IR version 3 *must* list every initializer as an input; graphc takes them at their word
+all the same and reads them as IR 4, which says exactly that, unless `freeze_inputs` says that nobody overrides them.
 """
 
 from __future__ import annotations
@@ -14,16 +13,21 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
+from operator import mul
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 from onnx_ir.passes.common import RemoveInitializersFromInputsPass
 
+from graphc import walk
 from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
 from graphc.scan import scan
+from graphc.view import constant_tensor
 
 # It logs the untrusted names of a broken model, and Python prints what no handler takes. We raise instead.
 logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
@@ -34,24 +38,28 @@ PROTOBUF_BYTES = 2 << 30  # no protobuf can be larger, so nothing above this is 
 INLINE_BYTES = 1 << 30
 # Smaller tensors stay in the model: shape inference wants to read them.
 EXTERNAL_THRESHOLD = 1024
+FLOAT_BYTES = 4  # what ConstantOfShape fills with unless told otherwise
+MAX_SHOWN = 8  # sizes of a shape in an error
 
 
 def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFAULT) -> ir.Model:
     """Read an ONNX file (any opset; nothing is converted) after checking it in pure Python.
 
-    `freeze_inputs` takes initializers off the inputs, which makes constants of them. Weights in external
-    files are mapped, not read. Raises GraphcError: run/file-not-found, run/not-a-model, graph/dangling-input,
-    and what `scan.scan` refuses.
+    `freeze_inputs` takes initializers off the inputs, which makes constants of them. Weights in external files are
+    mapped, not read. Raises GraphcError: run/file-not-found, run/not-a-model, graph/dangling-input,
+    graph/checker-error, security/expansion-bomb, and what `scan.scan` refuses.
     """
     path = Path(path)
     proto = _parse(path)
     scan(proto, path.parent, limits)
+    _normalise(proto, limits)
     try:
         model = ir.from_proto(proto)
     except ir.serde.SerdeError as error:
         raise _not_a_model(path, str(_root(error))) from None
     _resolve_external(model, path.parent)
     _check_wiring(model)
+    _check_constants(model)
     _check_expansion(model, limits)
     model.ir_version = max(model.ir_version, OVERRIDABLE_IR_VERSION)
     if freeze_inputs:
@@ -59,18 +67,60 @@ def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFA
     return model
 
 
+def _normalise(proto: onnx.ModelProto, limits: Limits) -> None:
+    """Spell the default domain one way, and store sparse initializers dense, for onnx_ir drops them.
+
+    Raises GraphcError: spec/limit-exceeded for one that is too large dense, graph/checker-error for a malformed one.
+    """
+    for imports in (proto.opset_import, *(function.opset_import for function in proto.functions)):
+        for opset in imports:
+            opset.domain = "" if opset.domain == "ai.onnx" else opset.domain
+    for graph in _graph_protos(proto):
+        for sparse in graph.sparse_initializer:
+            graph.initializer.append(_dense(sparse, limits))
+        del graph.sparse_initializer[:]
+
+
+def _graph_protos(proto: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    pending = [proto.graph]
+    bodies = [node for function in proto.functions for node in function.node]
+    pending += [graph for node in bodies for graph in _attribute_graphs(node)]
+    while pending:
+        graph = pending.pop()
+        yield graph
+        pending += [inner for node in graph.node for inner in _attribute_graphs(node)]
+
+
+def _attribute_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [g for a in node.attribute for g in ([a.g] if a.HasField("g") else a.graphs)]
+
+
+def _dense(sparse: onnx.SparseTensorProto, limits: Limits) -> onnx.TensorProto:
+    name, shape = sparse.values.name, tuple(sparse.dims)
+    values, indices = (ir.serde.deserialize_tensor(part).numpy() for part in (sparse.values, sparse.indices))
+    if min(shape, default=0) < 0 or math.prod(shape) * values.itemsize > limits.weight_bytes:
+        raise GraphcError(f"the sparse initializer '{name}' is too large: {shape}", code="spec/limit-exceeded")
+    dense = np.zeros(shape, values.dtype)
+    try:
+        flat = indices if indices.ndim == 1 else np.ravel_multi_index(tuple(indices.T), shape)
+        dense.reshape(-1)[flat] = values
+    except (ValueError, IndexError) as error:
+        raise GraphcError(
+            f"the sparse initializer '{name}' is malformed: {error}", code="graph/checker-error"
+        ) from None
+    return ir.serde.serialize_tensor(ir.tensor(dense, name=name))
+
+
 def save(model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (), force: bool = False) -> None:
     """Write a model, in a temporary place beside `path` first and then renamed: a failure leaves nothing.
 
-    Weights of more than INLINE_BYTES in all, or that already lie in a file, go to `<name>.data` beside the
-    model. The files in `sources` (what the model was made from), and data files it still reads, are
-    overwritten with `force` only, a symbolic link never. Names and texts of the model are written as they
-    are. Raises GraphcError: run/usage, run/file-not-found (no such directory), run/write-failed,
-    security/symlink-or-hardlink.
+    Weights of more than INLINE_BYTES in all, or that already lie in a file, go to `<name>.data` beside the model. The
+    files in `sources` (what the model was made from), and data files it still reads, are overwritten with `force`
+    only, a symbolic link never. Names and texts of the model are written as they are. Raises GraphcError:
+    run/write-failed, and what `require_writable` raises.
     """
     target = Path(path)
-    data = target.with_name(f"{target.name}.data")
-    _require_writable(target, data, _read_files(model) | {Path(source) for source in sources}, force)
+    require_writable(target, data_file(target), sources=(*sources, *_read_files(model)), force=force)
     try:
         with staged(model, parent=target.parent, name=target.name, inline_bytes=INLINE_BYTES) as written:
             model_last = sorted(written.iterdir(), key=lambda file: file.name == target.name)
@@ -80,12 +130,40 @@ def save(model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (
         raise GraphcError(f"cannot write '{target.name}': {error.strerror or error}", code="run/write-failed") from None
 
 
+def require_writable(*files: Path, sources: Iterable[str | Path] = (), force: bool = False) -> None:
+    """Raises GraphcError unless these files may be written: ask before the work, not after.
+
+    run/file-not-found: no such directory; security/symlink-or-hardlink: one is a link; run/usage: one is a directory,
+    or one of `sources`, which only `force` overwrites.
+    """
+    read = {Path(source).resolve() for source in sources}
+    for file in files:
+        if not file.parent.is_dir():
+            raise GraphcError(f"no such directory: {file.parent}", code="run/file-not-found")
+        if file.is_symlink():
+            raise GraphcError(
+                f"'{file.name}' is a symbolic link: graphc does not write through links",
+                code="security/symlink-or-hardlink",
+                hint="write to another name, or remove the link",
+            )
+        if file.is_dir():
+            raise GraphcError(f"'{file}' is a directory", code="run/usage", hint="name a file in it")
+        if file.resolve() in read and not force:
+            raise GraphcError(
+                f"writing '{file.name}' would overwrite what the model is made from",
+                code="run/usage",
+                hint="write to another name, or give `force`",
+            )
+
+
+def data_file(path: Path) -> Path:
+    """Where the weights of the model at `path` lie if they do not lie in it."""
+    return path.parent / f"{path.name}.data"
+
+
 def tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
     """Every initializer's tensor, those of nested graphs included."""
-    for graph in model.graphs():
-        for value in graph.initializers.values():
-            if value.const_value is not None:
-                yield value.const_value
+    return (value.const_value for value in walk.initializers(model) if value.const_value is not None)
 
 
 def needs_data_file(model: ir.Model, inline_bytes: int) -> bool:
@@ -137,21 +215,35 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _resolve_external(model: ir.Model, directory: Path) -> None:
-    """Bind external tensors to the model's directory; those in attributes, small and rare, are read now."""
-    for graph in (*model.graphs(), *(function.graph for function in model.functions.values())):
+    """Bind external weights to the model's directory. Those of functions and in attributes, small and rare, are read
+    now: onnx_ir would not write them beside a copy of the model."""
+    for graph in model.graphs():
         ir.external_data.set_base_dir(graph, directory)
-        for node in graph:
-            for name, attribute in node.attributes.items():
-                tensor = attribute.value
-                if isinstance(tensor, ir.ExternalTensor):
-                    node.attributes[name] = ir.AttrTensor(
-                        name, ir.tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
-                    )
+    for function in model.functions.values():
+        for value in (value for graph in function.subgraphs() for value in graph.initializers.values()):
+            value.const_value = None if value.const_value is None else _read(value.const_value, directory)
+    holders = [node.attributes for node in walk.nodes(model)]
+    holders += [function.attributes for function in model.functions.values()]
+    for attributes in holders:
+        for name, attribute in attributes.items():
+            value = attribute.value
+            if isinstance(value, ir.ExternalTensor):
+                attributes[name] = ir.AttrTensor(name, _read(value, directory))
+            elif isinstance(value, tuple) and any(isinstance(each, ir.ExternalTensor) for each in value):
+                attributes[name] = ir.AttrTensors(name, [_read(each, directory) for each in value])
+
+
+def _read(tensor: ir.TensorProtocol, directory: Path) -> ir.TensorProtocol:
+    """The tensor in memory."""
+    if not isinstance(tensor, ir.ExternalTensor):
+        return tensor
+    tensor.base_dir = directory
+    return ir.tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
 
 
 def _check_wiring(model: ir.Model) -> None:
     """Every value that a node takes, or that a graph gives, comes from somewhere."""
-    for graph in (*model.graphs(), *(function.graph for function in model.functions.values())):
+    for graph, _ in walk.graphs(model):
         taken = [(f"node '{node.name}' takes", value) for node in graph for value in node.inputs]
         for what, value in [*taken, *(("the graph gives", value) for value in graph.outputs)]:
             if value is None or value.producer() or value.is_graph_input() or value.is_initializer():
@@ -163,40 +255,34 @@ def _check_wiring(model: ir.Model) -> None:
             )
 
 
+def _check_constants(model: ir.Model) -> None:
+    """A Constant has one attribute and one output, which everything that reads constants relies on."""
+    for node in walk.nodes(model):
+        if node.op_type == "Constant" and not node.domain and (len(node.attributes), len(node.outputs)) != (1, 1):
+            raise GraphcError(
+                f"Constant '{node.name}' has {len(node.attributes)} attributes and {len(node.outputs)} outputs",
+                code="graph/checker-error",
+                hint="it has one of each",
+            )
+
+
 def _check_expansion(model: ir.Model, limits: Limits) -> None:
     """A ConstantOfShape of a constant shape is a few bytes that become gigabytes once anything runs it."""
-    for graph in model.graphs():
-        for node in graph:
-            if node.op_type != "ConstantOfShape" or not node.inputs or node.inputs[0] is None:
-                continue
-            shape = ir.convenience.get_const_tensor(node.inputs[0])
-            if shape is not None and math.prod(shape.numpy().tolist()) > limits.weight_bytes:
-                raise GraphcError(
-                    f"node '{node.name}' makes a constant of shape {shape.numpy().tolist()}",
-                    code="security/expansion-bomb",
-                )
+    for node in walk.nodes(model):
+        if node.op_type != "ConstantOfShape" or not node.inputs or node.inputs[0] is None:
+            continue
+        value = node.inputs[0]
+        shape = value.const_value if value.const_value is not None else constant_tensor(value)
+        if shape is None or not shape.dtype.is_integer():
+            continue
+        sizes = shape.numpy().ravel().tolist()
+        filled = node.attributes.get("value")
+        width = filled.value.dtype.itemsize if filled and filled.type == ir.AttributeType.TENSOR else FLOAT_BYTES
+        if 0 not in sizes and any(count * width > limits.weight_bytes for count in accumulate(sizes, mul)):
+            raise GraphcError(
+                f"node '{node.name}' makes a constant of shape {sizes[:MAX_SHOWN]}", code="security/expansion-bomb"
+            )
 
 
 def _read_files(model: ir.Model) -> set[Path]:
     return {Path(t.path) for t in tensors(model) if isinstance(t, ir.ExternalTensor)}
-
-
-def _require_writable(target: Path, data: Path, sources: set[Path], force: bool) -> None:
-    if not target.parent.is_dir():
-        raise GraphcError(f"no such directory: {target.parent}", code="run/file-not-found")
-    for file in (target, data):
-        if file.is_symlink():
-            raise GraphcError(
-                f"'{file.name}' is a symbolic link: graphc does not write through links",
-                code="security/symlink-or-hardlink",
-                hint="write to another name, or remove the link",
-            )
-    if target.is_dir():
-        raise GraphcError(f"'{target}' is a directory", code="run/usage", hint="name a file in it")
-    read = {source.resolve() for source in sources}
-    if not force and {target.resolve(), data.resolve()} & read:
-        raise GraphcError(
-            f"writing '{target.name}' would overwrite what the model is made from",
-            code="run/usage",
-            hint="write to another name, or give --force",
-        )

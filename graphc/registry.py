@@ -2,7 +2,8 @@
 
 An entry point names a package or a module. Each module found there is one entry (its file stem, in kebab-case,
 is its name); nothing is imported until it is asked for. Two distributions that claim one name are an error that
-names both. A plugin that cannot be imported is a warning until something asks for it by name.
+names both. A plugin that cannot be imported is a warning, and what it offers is missing, until somebody asks for it by
+its name.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TypeVar
 
 from graphc.errors import GraphcError, suggest
 
 PASSES, LAYERS, LINTS, PIPELINES = "graphc.passes", "graphc.layers", "graphc.lints", "graphc.pipelines"
 KINDS = {PASSES: "pass", LAYERS: "layer", LINTS: "lint"}  # what one entry of a group is called
+
+T = TypeVar("T")
 
 
 class PluginWarning(UserWarning):
@@ -29,11 +33,12 @@ class PluginWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered module: its kebab-case name, where it is imported from, and who ships it."""
+    """One registered module: its kebab-case name, where it is imported from, who ships it, and what is asked of it."""
 
     name: str
     module: str
     distribution: str
+    variable: str
 
     def load(self) -> ModuleType:
         """Import the module. Raises GraphcError (run/plugin-failed) when that fails, whatever the plugin raised."""
@@ -49,35 +54,29 @@ class Entry:
             ) from error
 
     def attribute(self) -> object:
-        """The object of the module that carries the module's own name (file stem = registry name)."""
-        stem = self.module.rpartition(".")[2]
-        found: object = getattr(self.load(), stem, None)
+        """What the entry point names in the module (`module:NAME`), else what carries the module's own name."""
+        found: object = getattr(self.load(), self.variable, None)
         if found is None:
             raise GraphcError(
-                f"module {self.module} of {self.distribution} defines no '{stem}'",
+                f"module {self.module} of {self.distribution} defines no '{self.variable}'",
                 code="run/plugin-failed",
                 hint="a rewrite or lint carries the name of its file",
             )
         return found
 
 
-@cache
 def entries(group: str) -> dict[str, Entry]:
     """Every entry of a group by name, sorted; raises GraphcError on a name that two distributions claim."""
-    found: dict[str, Entry] = {}
-    for point in entry_points(group=group):
-        distribution = point.dist.name if point.dist else "an unnamed distribution"
-        for name, module in _modules(point, distribution):
-            other = found.get(name)
-            if other and other.module != module:
-                raise GraphcError(
-                    f"{group}: '{name}' is claimed by {other.distribution} ({other.module}) "
-                    f"and by {distribution} ({module})",
-                    code="run/plugin-failed",
-                    hint="uninstall one of the two, or rename the module of one",
-                )
-            found[name] = Entry(name, module, distribution)
-    return dict(sorted(found.items()))
+    return _unique(group, ((entry.name, entry, entry) for entry in _offers(group)))
+
+
+def objects(group: str, of: Callable[[Entry], Mapping[str, T]]) -> dict[str, T]:
+    """What the plugins of a group offer, by name, sorted; `of` imports an entry and reads its named objects off it.
+
+    An entry for which `of` raises GraphcError becomes a PluginWarning, and its objects are missing. Raises GraphcError
+    on a name that two entries claim.
+    """
+    return _unique(group, _loaded(group, of))
 
 
 def find(group: str, name: str) -> Entry:
@@ -89,8 +88,48 @@ def find(group: str, name: str) -> Entry:
     return known[name]
 
 
-def _modules(point: EntryPoint, distribution: str) -> Iterator[tuple[str, str]]:
-    """(kebab-case stem, dotted path) of each module an entry point offers."""
+def _loaded(group: str, of: Callable[[Entry], Mapping[str, T]]) -> Iterator[tuple[str, Entry, T]]:
+    """(name, entry, object) for all that can be loaded."""
+    for entry in _offers(group):
+        try:
+            offered = of(entry)
+        except GraphcError as error:
+            warnings.warn(f"plugin {entry.distribution}: {error.message}", PluginWarning, stacklevel=4)
+            continue
+        yield from ((name, entry, thing) for name, thing in offered.items())
+
+
+def _unique(group: str, claims: Iterable[tuple[str, Entry, T]]) -> dict[str, T]:
+    """name -> thing, sorted. Raises GraphcError (run/plugin-failed) where two entries claim one name."""
+    found: dict[str, tuple[Entry, T]] = {}
+    for name, entry, thing in claims:
+        if name in found:
+            other = found[name][0]
+            raise GraphcError(
+                f"{group}: '{name}' is claimed by {other.distribution} ({other.module}) "
+                f"and by {entry.distribution} ({entry.module})",
+                code="run/plugin-failed",
+                hint="uninstall one of the two, or rename what one of them offers",
+            )
+        found[name] = entry, thing
+    return {name: thing for name, (_, thing) in sorted(found.items(), key=lambda item: item[0])}
+
+
+@cache
+def _offers(group: str) -> tuple[Entry, ...]:
+    """Every module of a group, each once, none of them imported."""
+    found: dict[tuple[str, str], Entry] = {}
+    for point in entry_points(group=group):
+        distribution = point.dist.name if point.dist else "an unnamed distribution"
+        for module in _modules(point, distribution):
+            stem = module.rpartition(".")[2]
+            entry = Entry(kebab(stem), module, distribution, point.attr or stem)
+            found.setdefault((entry.module, entry.variable), entry)
+    return tuple(found.values())
+
+
+def _modules(point: EntryPoint, distribution: str) -> Iterator[str]:
+    """The dotted path of each module that an entry point offers."""
     try:
         spec = find_spec(point.module)
         if spec is None:
@@ -99,15 +138,15 @@ def _modules(point: EntryPoint, distribution: str) -> Iterator[tuple[str, str]]:
         warnings.warn(
             f"plugin {distribution}: {point.module} cannot be found: {type(error).__name__}: {error}",
             PluginWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         return
-    if spec.submodule_search_locations is None:
-        yield kebab(point.module.rpartition(".")[2]), point.module
+    if point.attr or spec.submodule_search_locations is None:
+        yield point.module
         return
     for module in pkgutil.iter_modules(spec.submodule_search_locations):
         if not module.name.startswith("_"):
-            yield kebab(module.name), f"{point.module}.{module.name}"
+            yield f"{point.module}.{module.name}"
 
 
 def kebab(stem: str) -> str:

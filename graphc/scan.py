@@ -1,9 +1,7 @@
-"""What an untrusted ONNX model may look like, checked on its protobuf before the checker or a runtime sees
-it.
+"""What an untrusted ONNX model may look like, checked on its protobuf before the checker or a runtime sees it.
 
-Native code crashes or explodes on some of these: functions that call themselves, a chain of functions each of
-which calls the next twice (24 of them, 1.5 kB, are 16 million nodes), a tensor that declares more elements
-than the file has.
+Native code crashes or explodes on some of these: functions that call themselves, a chain of functions each of which
+calls the next twice (24 of them, 1.5 kB, are 16 million nodes), a tensor that declares more elements than the file has.
 """
 
 from __future__ import annotations
@@ -116,7 +114,7 @@ def _check_size(main: _Body, bodies: dict[Identifier, _Body], limits: Limits) ->
             f"the model has more than {limits.graph_nodes} nodes"
             + (" once its functions are expanded" if bodies else ""),
             code="security/expansion-bomb" if bodies else "spec/limit-exceeded",
-            hint=f"allow more with --limit graph-nodes={10 * limits.graph_nodes}, if you trust this model",
+            hint=f"allow more with `limits.graph_nodes={10 * limits.graph_nodes}`, if you trust this model",
         )
 
 

@@ -28,7 +28,7 @@ def test_every_variant_builds_and_keeps_its_function(name: str) -> None:
     network = networks.expanded(name)
     built = graphc.compile(networks.telling_model(network), pipeline=network.spec.passes)
     assert built.report is not None
-    assert built.report.passed, built.report.text()
+    assert built.report.passed, built.report.worst
     onnx.checker.check_model(ir.to_proto(built.model), full_check=True)
     assert len(built.model.graph) <= len(built.original.graph)
 
@@ -43,7 +43,7 @@ def test_any_order_of_the_rewrites_ends_and_stays_equal(name: str) -> None:
         result = Pipeline([{each: {"when": "always"}} for each in rewrites])(original.clone())
         tolerance = derive(original, result.record.steps)
         report = check(original, result.model, seeds=1, tolerance=tolerance)
-        assert report.passed, f"{rewrites}: {report.text()}"
+        assert report.passed, f"{rewrites}: {report.worst}"
 
 
 def test_folding_leaves_nothing_to_fold() -> None:

@@ -16,19 +16,20 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnx_ir as ir
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-import graphc.building
+import graphc.compilation
 from graphc.cases import Case
 from graphc.cli import app
 from graphc.cli.build import default_output
 from graphc.cli.new import TEMPLATES
 from graphc.cli.outcome import wrapped
-from graphc.pipeline import named_pipelines, onnx_ir_passes, pass_names
+from graphc.pipeline import Pipeline, named_pipelines, onnx_ir_passes, pass_names
 from graphc.report.quantity import change, duration, quantity
 from graphc.report.table import table
 from graphc.runtime.tolerance import EXACT
@@ -143,7 +144,7 @@ def test_an_unexpected_exception_is_called_a_bug(monkeypatch: pytest.MonkeyPatch
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError(f"by {PLAYING}\nzero")
 
-    monkeypatch.setattr(graphc.building, "compile", broken)
+    monkeypatch.setattr(graphc.compilation, "compile", broken)
     said = fails(3, "build", "tiny.yaml")
     assert said.startswith("internal error: ZeroDivisionError: by ")
     assert "\x1b" not in said
@@ -158,7 +159,7 @@ def test_an_interrupt_ends_quietly_with_130(monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(graphc.building, "compile", interrupted)
+    monkeypatch.setattr(graphc.compilation, "compile", interrupted)
     assert fails(130, "build", "tiny.yaml") == ""
 
 
@@ -178,7 +179,7 @@ def test_warnings_are_one_line_without_a_place_in_graphc(monkeypatch: pytest.Mon
         warnings.warn(f"a plugin {PLAYING}", UserWarning, stacklevel=2)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(graphc.building, "compile", warning)
+    monkeypatch.setattr(graphc.compilation, "compile", warning)
     said = run("build", "tiny.yaml").stderr
     assert said.startswith("warning: a plugin ")
     assert (said.count("\n"), "\x1b" in said) == (1, False)
@@ -199,7 +200,7 @@ def test_build_writes_a_checked_model_and_a_summary() -> None:
     assert re.search(r"^nodes +3 +2 +−33 %$", text, re.M)
     weights = 3 * 8 * 9  # and a scale and a shift per channel before, a bias after
     assert re.search(rf"^parameters +{weights + 2 * 8} +{weights + 8} ", text, re.M)
-    assert re.search(r"^compute +[\d.]+ kMAC +[\d.]+ kMAC ", text, re.M)
+    assert re.search(r"^compute +[\d.]+ kMAC +[\d.]+ kMAC", text, re.M)
     assert re.search(r"^fold-batchnorm-into-conv +1 +0 +−1 +[\d.]+ ms$", text, re.M)
     assert "H=16" in text
     assert re.search(r"^  y +\d.*e.* +\d+ %$", text, re.M)
@@ -257,16 +258,40 @@ def test_a_failed_check_writes_nothing_and_ends_with_1(monkeypatch: pytest.Monke
 
 
 def test_the_tolerance_is_what_the_rewrites_declare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphc.building, "derive", lambda *_: EXACT)
+    monkeypatch.setattr(graphc.compilation, "derive", lambda *_: EXACT)
     assert "exceeds 0 (bit-equal" in fails(1, "build", "model.onnx")
 
 
+def test_a_pass_that_is_no_rewrite_says_whether_it_changed_anything() -> None:
+    twice = Case("", lambda g: (lambda x: g.Add(g.Relu(x), g.Relu(x)))(g.input(2, 3))).model()
+    ir.save(twice, "twice.onnx")
+    text = ok("build", "twice.onnx", "-p", "drop-identity,common-subexpression-elimination,name-fix")
+    assert re.search(r"^drop-identity +0 +0 +\d", text, re.M)
+    assert re.search(r"^common-subexpression-elimination +changed +−1 ", text, re.M)
+    assert re.search(r"^name-fix +− +\d", text, re.M)
+
+
+def test_no_passes_are_no_passes() -> None:
+    text = ok("build", "tiny.yaml", "-p", "")
+    assert "\nno passes\n" in text
+    assert re.search(r"^nodes +3 +3$", text, re.M)
+
+
+@pytest.mark.parametrize("name", onnx_ir_passes())
+def test_options_are_accepted_as_they_are_printed(name: str) -> None:
+    printed = json.loads(ok("explain", name, "--format", "json"))["options"]
+    plain = {key: value for key, value in printed.items() if re.fullmatch(r"\w+", value) and value != "None"}
+    Pipeline(f"{name}{{{','.join(f'{key}={value.lower()}' for key, value in plain.items())}}}")
+
+
 def test_uncosted_operators_are_shown_and_never_counted_as_nothing() -> None:
-    ir.save(Case("", lambda g: g.Det(g.input(2, 3, 3))).model(), "det.onnx")
-    text = ok("build", "det.onnx")
+    text = """<ir_version: 8, opset_import: ["" : 20, "com.microsoft" : 1]>
+              g (float[2, 3] x) => (float[2, 3] y) { [act] y = com.microsoft.Gelu(x) }"""
+    onnx.save(onnx.parser.parse_model(text), "gelu.onnx")
+    text = ok("build", "gelu.onnx")
     assert re.search(r"^compute +unknown +unknown$", text, re.M)
-    assert "uncosted before: 1 node: Det 'n0_det'" in text
-    assert "uncosted" in ok("render", "det.onnx").splitlines()[-1]
+    assert "uncosted before: 1 node: Gelu 'act'" in text
+    assert "uncosted" in ok("render", "gelu.onnx").splitlines()[-1]
 
 
 def test_a_model_whose_weights_can_be_overridden_gets_a_note() -> None:
@@ -276,6 +301,11 @@ def test_a_model_whose_weights_can_be_overridden_gets_a_note() -> None:
     assert "note: 5 initializers " in ok("build", "open.onnx")
     assert "note:" not in ok("build", "open.onnx", "--freeze-inputs")
     assert len(onnx.load("open-optimised.onnx").graph.node) == 2
+    assert "fires at no places" in ok("explain", "fold-batchnorm-into-conv", "open.onnx")
+    assert "fires at 1 place " in ok("explain", "fold-batchnorm-into-conv", "open.onnx", "--freeze-inputs")
+    for options, sets in (((), 4), (("--freeze-inputs",), 3)):  # one more that overrides the initializers
+        assert f"with {sets} sets of inputs" in ok("check", "open.onnx", "open.onnx", *options)
+    ok("check", "tiny.yaml", "tiny.yaml", "--freeze-inputs", "--seeds", "1")
 
 
 @pytest.mark.parametrize(
@@ -299,6 +329,12 @@ USER_ERRORS = [
     (2, "overwrite what the model is made from", ["build", "model.onnx", "-o", "model.onnx"]),
     (2, "overwrite what the model is made from", ["build", "tiny.yaml@wide", "-o", "tiny.yaml"]),
     (2, "--set is for specs", ["build", "model.onnx", "--set", "width=3"]),
+    (2, "--seed is for specs", ["build", "model.onnx", "--seed", "3"]),
+    (2, "--target is for specs", ["explain", "drop-identity", "model.onnx", "--target", "gpu"]),
+    (2, "--freeze-inputs is for models", ["explain", "drop-identity", "tiny.yaml", "--freeze-inputs"]),
+    (2, "give --force", ["build", "model.onnx", "-o", "model.onnx"]),
+    (2, "no dimension 'H'", ["render", "model.onnx", "--dim", "H=3"]),
+    (1, "--limit graph-nodes=10", ["check", "model.onnx", "model.onnx", "--limit", "graph-nodes=1"]),
     (2, "--set takes NAME=VALUE", ["build", "tiny.yaml", "--set", "width"]),
     (2, "did you mean 'graph-nodes'?", ["build", "tiny.yaml", "--limit", "graph-node=3"]),
     (2, "at least 1", ["build", "tiny.yaml", "--limit", "graph-nodes=0"]),
@@ -316,7 +352,8 @@ USER_ERRORS = [
     (1, "did you mean 'drop-identity'?", ["explain", "drop-identty", "model.onnx"]),
     (1, "did you mean 'conv'?", ["layers", "conf"]),
     (2, "Usage", ["render", "tiny.yaml", "--format", "svg"]),
-    (1, "cannot write", ["render", "tiny.yaml", "-o", "absent/tiny.txt"]),
+    (2, "no such directory", ["render", "tiny.yaml", "-o", "absent/tiny.txt"]),
+    (2, "overwrite what the model is made from", ["render", "tiny.yaml@wide", "-o", "tiny.yaml"]),
     (2, "absent.yaml", ["schema", "--for", "absent.yaml"]),
     (2, "absent.onnx", ["check", "model.onnx", "absent.onnx"]),
     (2, "did you mean 'n2_relu'?", ["check", "model.onnx", "model.onnx", "--tolerance", "n2_rel=1"]),
@@ -335,11 +372,20 @@ def test_mistakes_of_users(code: int, message: str, arguments: list[str]) -> Non
     assert {file: file.read_bytes() for file in Path().iterdir()} == before
 
 
-def test_a_link_is_not_written_through() -> None:
-    Path("tiny.onnx").symlink_to("model.onnx")
+@pytest.mark.parametrize("name", ["tiny.onnx", "tiny.onnx.data"])
+def test_a_link_is_not_written_through(name: str) -> None:
+    Path(name).symlink_to("model.onnx")
     before = Path("model.onnx").read_bytes()
     assert "security/symlink-or-hardlink" in fails(1, "build", "tiny.yaml")
+    assert "security/symlink-or-hardlink" in fails(1, "render", "tiny.yaml", "-o", name)
     assert Path("model.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["linked.onnx", "model.onnx", "absent/model.onnx", "."])
+def test_where_nothing_can_be_written_nothing_is_built(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("linked.onnx").symlink_to("model.onnx")
+    monkeypatch.setattr(graphc.compilation, "compile", lambda *_, **__: pytest.fail("it was built"))
+    fails(1 if output == "linked.onnx" else 2, "build", "model.onnx", "-o", output)
 
 
 # ---------------------------------------------------------------- check
@@ -360,7 +406,7 @@ def test_check_ends_with_1_where_models_differ_unless_told_that_they_may() -> No
     assert (result.exit_code, result.stderr) == (1, "")
     assert "FAILED" in result.stdout
     for generous in (["--rtol", "9"], ["--atol", "1e9"], ["--tolerance", "n2_relu=9"]):
-        assert "ok" in ok("check", "model.onnx", "other.onnx", *generous)
+        assert ok("check", "model.onnx", "other.onnx", *generous).startswith("the models agree\n")
 
 
 def test_check_of_different_interfaces_is_a_finding() -> None:

@@ -12,25 +12,22 @@ from light import load_light
 from nets import Net, plain
 
 from graphc.errors import GraphcError
-from graphc.runtime.difference import measure, ulp_distance
-from graphc.runtime.equivalence import check
-from graphc.runtime.tolerance import EXACT, Tolerance
+from graphc.report.check import page
+from graphc.report.table import columns
+from graphc.runtime.difference import measure, measure_steps, ulp_distance
+from graphc.runtime.equivalence import Report, check
+from graphc.runtime.tolerance import EXACT, Tolerance, rounding
 
 # ---------------------------------------------------------------- what is measured
 
 
-@given(
-    st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=8),
-    st.integers(0, 50),
-)
+@given(st.lists(st.floats(-(2.0**126), 2.0**126, width=32), min_size=1, max_size=8), st.integers(0, 50))
 def test_ulp_distance_counts_steps(values, steps):
     a = np.array(values, np.float32)
     b = a.copy()
     for _ in range(steps):
-        b = np.nextafter(b, np.float32(3e38), dtype=np.float32)
-    reached = np.max(np.where(a >= np.float32(3e38), 0, steps))
-    assert ulp_distance(a, b) <= reached
-    assert (ulp_distance(a, b) == reached) or np.any(a > 2.9e38)
+        b = np.nextafter(b, np.float32(np.inf), dtype=np.float32)
+    assert ulp_distance(a, b) == steps
 
 
 def test_ulp_distance_at_zero_and_at_the_ends():
@@ -207,16 +204,32 @@ def test_report_as_text_and_json():
     report = check(model, other)
     assert not report.passed
     assert report.worst.name == "y"
-    lines = report.text().splitlines()
-    assert lines[0].split()[:2] == ["output", "max"]
-    assert "FAILED" in lines[1]
-    assert " ok" in lines[2]
+    lines = page(report).text.splitlines()
+    assert lines[0] == "the models differ"
+    head = next(index for index, line in enumerate(lines) if line.split()[:3] == ["output", "max", "error"])
+    assert lines[head + 1].endswith("FAILED")
+    assert "FAILED" not in lines[head + 2]
     assert any(line.startswith("y: max|a − b|") for line in lines)
     assert any("'z' is never finite" in line for line in lines)
+    assert page(report).value == report.as_json()
     loaded = json.loads(json.dumps(report.as_json(), allow_nan=False))
     assert (loaded["passed"], loaded["dims"], loaded["provider"]) == (False, {"N": 2}, "cpu")
     assert [output["passed"] for output in loaded["outputs"]] == [False, True]
     assert loaded["outputs"][0]["tolerance"]["relative"] == 0
+
+
+def test_the_page_lines_up_whatever_outputs_are_called_and_shows_no_measure_of_what_was_not_measured():
+    assert page(check(plain(), plain(), seeds=1)).text.startswith("the models agree\n")
+    numbers = np.arange(3, dtype=np.float32)
+    outputs = (
+        measure("名前", numbers, numbers + np.float32(0.5), Tolerance(1.0)),
+        measure("plain", numbers, numbers[:2], Tolerance(1.0)),
+    )
+    report = Report(outputs, ("given",), {}, "cpu")
+    lines = [line for line in page(report).text.splitlines() if line.startswith("  ")]
+    head, wide, failed = lines
+    assert columns(head[: head.index("max error") + len("max error")]) == columns(wide[: wide.index("5.00e-01") + 8])
+    assert failed.split() == ["plain", "FAILED"]
 
 
 @pytest.mark.parametrize("name", ["squeezenet", "shufflenet", "densenet121"])
@@ -227,3 +240,66 @@ def test_ir3_networks_check_with_their_initializers_overridden_too(name):
     assert report.passed
     assert report.feeds == ("0: normal", "initializers overridden")
     assert not check(load_light(name), load_light(name, seed=1), seeds=1).passed
+
+
+def test_a_model_equals_itself_where_everything_is_zero() -> None:
+    model = ir.from_onnx_text("""
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[4] x) => (float[4] y) <float one = {1}> { s = Sub(x, one) y = Relu(s) }
+    """)
+    assert check(model, model, inputs={"x": np.ones(4, np.float32)}).passed
+
+
+def image_network(scale: float) -> ir.Model:
+    return ir.from_onnx_text(f"""
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[1,3,64,64] x) => (uint8[1,1,64,64] y)
+        <float[1,3,1,1] w = {{0.21, 0.72, 0.07}}, float k = {{{scale}}}, float low = {{0}}, float high = {{255}}> {{
+            c = Conv(x, w) s = Mul(c, k) h = Clip(s, low, high) r = Round(h) y = Cast <to = 2> (r)
+        }}
+    """)
+
+
+def test_integers_that_floats_lead_to_may_tip_over_but_not_often() -> None:
+    tolerance = rounding(image_network(255))
+    assert check(image_network(255), image_network(255 * (1 + 2**-22)), tolerance=tolerance).passed
+    assert not check(image_network(255), image_network(255.5), tolerance=tolerance).passed
+
+
+def test_how_many_integers_rounding_explains() -> None:
+    """A change of 1e-3 moves 100 by 1, so rounding of 1e-5 moves 1 on average, 7 at the most."""
+    a, moved = np.zeros(1000, np.int64), np.zeros(1000, np.int64)
+    moved[:100] = 1
+    rounds = Tolerance(rounding=1e-5)
+
+    def passed(count: int, step: int, tolerance: Tolerance = rounds, moved: np.ndarray = moved) -> bool:
+        b = a.copy()
+        b[:count] = step
+        return measure_steps("y", a, b, moved, 1e-3, tolerance).passed
+
+    assert passed(7, 1)
+    assert not passed(8, 1)
+    assert not passed(1, 2)
+    assert not passed(1, 1, EXACT)
+    assert not passed(1, 1, moved=a)
+
+
+def test_outputs_in_another_order_are_another_interface() -> None:
+    def model(first: str, second: str) -> ir.Model:
+        return ir.from_onnx_text(f"""
+            <ir_version: 10, opset_import: ["": 20]>
+            agraph (float[4] x) => (float[4] {first}, float[4] {second}) {{ a = Neg(x) b = Relu(x) }}
+        """)
+
+    with pytest.raises(GraphcError, match="the outputs stand in another order"):
+        check(model("a", "b"), model("b", "a"))
+
+
+def test_a_sequence_is_not_analysed() -> None:
+    model = ir.from_onnx_text("""
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[4] x) => (seq(float[4]) y) { y = SequenceConstruct(x) }
+    """)
+    with pytest.raises(GraphcError, match="is no tensor") as error:
+        check(model, model)
+    assert error.value.code == "run/not-analysed"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import onnx
+import onnx.parser
 import onnx_ir as ir
 import pytest
 
-from graphc import Case, CaseBuilder, GraphcError, findings, laws, lint, lints, registry, views
-from graphc.linting import Lint
+from graphc import Case, CaseBuilder, GraphcError, findings, laws, lint, lints, neighbours, registry
+from graphc.linting import NOT_ANALYSED, Lint
 
 LINTS = lints()
 over_lints = pytest.mark.parametrize("each", LINTS.values(), ids=LINTS)
@@ -76,15 +80,85 @@ def test_unknown_lint_is_told_with_the_nearest_name() -> None:
 
 def test_an_unknown_severity_is_the_authors_mistake() -> None:
     with pytest.raises(ValueError, match="severity"):
-        lint("convolution", severity="dreadful", help="")
+        lint("Conv", category="convolution", severity="dreadful", help="")
 
 
-def test_views_reach_into_subgraphs() -> None:
-    branch = ir.Graph([], [], nodes=[ir.node("Neg", [ir.val("x")], name="inner")], name="branch")
-    branch.outputs.append(branch[0].outputs[0])
-    other = ir.Graph([], [], nodes=[ir.node("Abs", [ir.val("x")], name="else")], name="other")
-    other.outputs.append(other[0].outputs[0])
-    fork = ir.node("If", [ir.val("c")], {"then_branch": branch, "else_branch": other}, name="fork")
-    graph = ir.Graph(list(fork.inputs), fork.outputs, nodes=[fork], opset_imports={"": 20}, name="main")
-    found = [view.node.name for view in views(ir.Model(graph, ir_version=10), "Neg", "If")]
-    assert found == ["fork", "inner"]
+# ---------------------------------------------------------------- a lint never raises
+
+
+def neighbourhood(case: Case) -> Iterator[ir.Model]:
+    """The case perturbed, valid or not: its neighbours, and every node with less, or with parameters for values."""
+    yield from (neighbour.model for neighbour in neighbours(case))
+    for index in range(len(case.model().graph)):
+        for change in (without_inputs, without_outputs, without_attributes, with_parameters):
+            model = case.model()
+            change(model.graph[index])
+            yield model
+
+
+def without_inputs(node: ir.Node) -> None:
+    node.resize_inputs(0)
+
+
+def without_outputs(node: ir.Node) -> None:
+    for value in node.outputs:
+        value.replace_all_uses_with(ir.val("elsewhere"), replace_graph_outputs=True)
+    node.resize_outputs(0)
+
+
+def without_attributes(node: ir.Node) -> None:
+    node.attributes.clear()
+
+
+def with_parameters(node: ir.Node) -> None:
+    """Every attribute as the body of a function may have it: a name that stands for a value."""
+    schema = onnx.defs.get_schema(node.op_type, node.domain)
+    for name, declared in schema.attributes.items():
+        kind = ir.AttributeType(declared.type.value)
+        node.attributes[name] = ir.RefAttr(name, f"parameter_{name}", kind)
+
+
+@over_cases("bad")
+def test_no_neighbour_of_a_bad_case_makes_it_raise(each: Lint, case: Case) -> None:
+    found = {finding.lint for model in neighbourhood(case) for finding in each(model)}
+    assert found <= {each.name, NOT_ANALYSED}
+    assert each.name in found
+
+
+@over_cases("good")
+def test_no_neighbour_of_a_good_case_makes_it_raise(each: Lint, case: Case) -> None:
+    found = {finding.lint for model in neighbourhood(case) for finding in each(model)}
+    assert found <= {each.name, NOT_ANALYSED}
+
+
+FUNCTION = """<ir_version: 8, opset_import: ["" : 20, "d" : 1]>
+g (float[1, 4, 8, 8] x, float[4, 2, 3, 3] w, bool c) => (y) {{
+  z = If (c) <then_branch = t () => (a) {{ a = ConvTranspose <strides = [2, 2]> (x, w) }},
+              else_branch = e () => (b) {{ b = ConvTranspose <strides = [1, 1]> (x, w) }}>
+  y = d.up <s = [2, 2]> (z, w)
+}}
+<domain: "d", opset_import: ["" : 20]>
+up <s> (x, w) => (y) {{ y = ConvTranspose <{attributes}> (x, w) }}
+"""
+
+
+def test_what_cannot_be_read_is_a_finding_and_the_rest_is_looked_at() -> None:
+    text = FUNCTION.format(attributes="strides: ints = @s, kernel_shape = [3, 3]")
+    found = findings(ir.from_proto(onnx.parser.parse_model(text)), "convolution/checkerboard")
+    assert [finding.lint for finding in found] == ["convolution/checkerboard", NOT_ANALYSED]
+    assert "convolution/checkerboard could not be finished" in found[1].message
+    assert "strides is a parameter of a function" in found[1].message
+
+
+def test_lints_reach_into_subgraphs_and_functions() -> None:
+    text = FUNCTION.format(attributes="strides = [2, 2], kernel_shape = [3, 3]")
+    found = findings(ir.from_proto(onnx.parser.parse_model(text)), "convolution/checkerboard")
+    assert [finding.lint for finding in found] == ["convolution/checkerboard"] * 2
+
+
+def test_sizes_made_to_fill_the_memory_are_not_analysed() -> None:
+    (found,) = findings(
+        Case("huge", lambda g: g.ConvTranspose(g.input(1, 1, 8), g.weight(1, 1, 3), strides=(1 << 40,))).model(),
+        "convolution/checkerboard",
+    )
+    assert found.lint == NOT_ANALYSED

@@ -1,6 +1,7 @@
 """Loading by policy (initializers that are inputs) and saving: whole or not at all."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,7 +12,7 @@ from nets import plain
 
 import graphc.model
 from graphc.errors import GraphcError
-from graphc.model import load, save
+from graphc.model import data_file, load, require_writable, save
 
 # ---------------------------------------------------------------- initializers that are inputs
 
@@ -83,6 +84,23 @@ def test_sources_are_not_overwritten_without_force(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
+def test_what_may_not_be_written_is_known_before_there_is_a_model(tmp_path):
+    (tmp_path / "model.onnx").write_text("precious")
+    (tmp_path / "linked.onnx.data").symlink_to(tmp_path / "model.onnx")
+    linked, own = tmp_path / "linked.onnx", tmp_path / "model.onnx"
+    for files, sources, code in [
+        ([linked, data_file(linked)], [], "security/symlink-or-hardlink"),
+        ([own], [tmp_path / "." / "model.onnx"], "run/usage"),
+        ([tmp_path], [], "run/usage"),
+        ([tmp_path / "no" / "x.onnx"], [], "run/file-not-found"),
+    ]:
+        with pytest.raises(GraphcError) as caught:
+            require_writable(*files, sources=sources)
+        assert caught.value.code == code
+    require_writable(own, data_file(own), sources=[own], force=True)
+    require_writable(tmp_path / "new.onnx", sources=[own])
+
+
 def test_a_data_file_in_use_is_not_overwritten_without_force(tmp_path, monkeypatch):
     monkeypatch.setattr(graphc.model, "INLINE_BYTES", 1000)
     path = tmp_path / "model.onnx"
@@ -146,3 +164,23 @@ def test_the_mode_follows_the_umask(tmp_path, monkeypatch):
         os.umask(old)
     modes = {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
     assert modes == {0o644}
+
+
+def test_a_sparse_initializer_becomes_a_dense_one(tmp_path: Path) -> None:
+    values = onnx.TensorProto(name="k", data_type=1, dims=[2], float_data=[2.0, 3.0])
+    indices = onnx.TensorProto(data_type=7, dims=[2], int64_data=[1, 3])
+    graph = onnx.GraphProto(name="g")
+    graph.node.add(op_type="Add", input=["x", "k"], output=["y"])
+    for infos, name in ((graph.input, "x"), (graph.output, "y")):
+        tensor = infos.add(name=name).type.tensor_type
+        tensor.elem_type = 1
+        tensor.shape.dim.add(dim_value=4)
+    graph.sparse_initializer.add(values=values, indices=indices, dims=[4])
+    model = onnx.ModelProto(
+        ir_version=10, graph=graph, opset_import=[onnx.OperatorSetIdProto(domain="ai.onnx", version=20)]
+    )
+    path = tmp_path / "sparse.onnx"
+    path.write_bytes(model.SerializeToString())
+    loaded = load(path)
+    assert loaded.graph.initializers["k"].const_value.numpy().tolist() == [0, 2, 0, 3]
+    assert loaded.opset_imports == {"": 20}

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import ast
 import inspect
-import itertools
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-import networkx
 import pytest
 
 import graphc
 
 ROOT = Path(__file__).parents[1]
 CONTENT = ROOT / "passes" / "graphc_passes"
-# Each of these imports nothing that stands behind it, not even through others.
-ORDER = (
-    {"errors"},
-    {"view", "convolution"},
-    {"costs", "ops"},
-    {"rewriting", "linting", "analysis", "gradient"},
-    {"pipeline"},
-    {"cli"},
+LAYERS = (  # of graphc: every part of it, and each imports only what stands before it
+    "errors limits walk",
+    "axis view convolution",
+    "folding inference metadata registry",
+    "costs ops",
+    "external scan model",
+    "splice price tape rewriting",
+    "cases linting",
+    "runtime spec",
+    "analysis",
+    "pipeline laws",
+    "source compilation",
+    "report catalogue cli",
 )
+ORDER = [part for layer in LAYERS for part in layer.split()]
 LONGEST = 400
 
 
@@ -33,10 +41,6 @@ def sources(folder: Path) -> list[Path]:
 
 def shown(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -56,34 +60,31 @@ def imported_by(path: Path) -> set[str]:
     return set(imports(ast.parse(path.read_text("utf-8"))))
 
 
-def parts() -> networkx.DiGraph:
-    """The modules and packages right under graphc, with an edge from each to what it imports."""
-    modules = {module_of(path) for path in sources(ROOT / "graphc")}
-    graph = networkx.DiGraph()
-    for path in sources(ROOT / "graphc"):
-        mine = module_of(path).split(".")[1:2]
-        theirs = {name.split(".")[1] for name in imported_by(path) & modules if "." in name}
-        graph.add_edges_from((part, other) for part in mine for other in theirs - {part})
-    return graph
+def test_every_part_has_its_place() -> None:
+    parts = [p.stem for p in (ROOT / "graphc").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()]
+    assert len(ORDER) == len(set(ORDER))
+    assert set(ORDER) == set(parts) - {"__init__"}
 
 
-@pytest.fixture(scope="module")
-def house() -> networkx.DiGraph:
-    found = parts()
-    assert {"errors", "view", "ops", "rewriting", "pipeline", "cli"} <= set(found), "the test sees no imports"
-    return found
+@pytest.mark.parametrize("part", ORDER)
+def test_imports_point_one_way(part: str) -> None:
+    folder = ROOT / "graphc" / part
+    files = sources(folder) if folder.is_dir() else [folder.with_suffix(".py")]
+    imported = {name.split(".")[1] for path in files for name in imported_by(path) if name.startswith("graphc.")}
+    behind = ORDER[ORDER.index(part) + 1 :]
+    assert not imported & set(behind)
 
 
-@pytest.mark.parametrize(
-    ("before", "after"), list(itertools.combinations(ORDER, 2)), ids=lambda names: " ".join(sorted(names))
-)
-def test_imports_point_one_way(house: networkx.DiGraph, before: set[str], after: set[str]) -> None:
-    for module in before & set(house):
-        assert not networkx.descendants(house, module) & after, f"{module} must not know of {after}"
+def test_the_test_sees_imports() -> None:
+    assert "graphc.spec.network" in imported_by(ROOT / "graphc" / "spec" / "doors.py")
+    assert "graphc.compilation" in imported_by(ROOT / "graphc" / "cli" / "build.py"), "those inside functions, too"
 
 
-def test_imports_make_no_circle(house: networkx.DiGraph) -> None:
-    assert list(networkx.simple_cycles(house)) == []
+def test_map_of_the_readme_names_every_part() -> None:
+    """In the first column of the table: `graphc/a`, `b` | what they are."""
+    table = (ROOT / "README.md").read_text("utf-8").partition("## The code")[2]
+    cells = re.findall(r"^\| `graphc/(.+?) \|", table, re.MULTILINE)
+    assert sorted(name for cell in cells for name in re.findall(r"\w+", cell)) == sorted(ORDER)
 
 
 @pytest.mark.parametrize("path", sources(ROOT / "graphc"), ids=shown)
@@ -115,5 +116,22 @@ def test_file_says_what_it_is_for_and_why_it_is_long(path: Path) -> None:
 @pytest.mark.parametrize("name", graphc.__all__)
 def test_public_name_is_there_and_explained(name: str) -> None:
     found = getattr(graphc, name)
-    assert found.__name__ == name
+    assert found.__name__.rpartition(".")[2] == name
     assert inspect.getdoc(found), "no docstring"
+
+
+TELLING = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "examples").rglob("*.md"))]
+TELLING += sources(ROOT / "examples")
+DOTTED = re.compile(r"(from |import |-m |)\b(graphc(?:\.[A-Za-z_]\w*)+)")
+
+
+@pytest.mark.parametrize("path", TELLING, ids=shown)
+def test_dotted_names_are_there_as_they_are_told(path: Path) -> None:
+    """`graphc.x.y` after `import graphc` alone; a module that is imported or run by its name is one."""
+    told = {(bool(how), name) for how, name in DOTTED.findall(path.read_text("utf-8"))}
+    script = "import operator, sys, graphc\nfor name in sys.argv[1:]: operator.attrgetter(name)(graphc)"
+    names = [name.removeprefix("graphc.") for imported, name in sorted(told) if not imported]
+    done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for imported, name in told:
+        assert not imported or find_spec(name), name

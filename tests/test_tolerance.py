@@ -47,7 +47,7 @@ def test_another_order_of_summation_passes(name):
     """The channels of every inner layer permuted: the same function, every sum in another order."""
     model = NETS[name]()
     report = check(model, shuffled(NETS[name]()))
-    assert report.passed, report.text()
+    assert report.passed, report.worst
     assert report.worst.max_abs > 0, "nothing was reordered"
 
 
@@ -116,6 +116,19 @@ def test_the_heaviest_path_adds_reductions_along_the_longer_branch():
     short = net.op("Conv", x, net.normal(2, 2, 3, 3), group=2, pads=[1] * 4)
     model = net.model(y=net.op("Relu", net.op("Add", long, short)))
     assert heaviest_path(model) == (4 * 9 + 6) + 1 + 1
+
+
+def test_functions_and_their_subgraphs_are_on_the_path():
+    text = """<ir_version: 8, opset_import: ["" : 20, "d" : 1]>
+    g (float[2, 8] x) => (float[2, 4] y) { z = d.f(x) y = d.f(z) }
+    <domain: "d", opset_import: ["" : 20]> f (a) => (b) {
+      c = Constant <value = bool {1}> ()
+      b = If (c) <then_branch = t () => (r) <float[8, 8] w> { r = MatMul(a, w) },
+                  else_branch = e () => (q) { q = Relu(a) }>
+    }"""
+    model = ir.from_proto(onnx.parser.parse_model(text))
+    body = 8 + 1 + 1  # the product, and one rounding each for the If and the Constant
+    assert heaviest_path(model) == 2 * (body + 1)  # and one for each call
 
 
 def test_the_coarsest_type_decides():

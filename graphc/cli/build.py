@@ -18,18 +18,17 @@ from graphc.cli.options import (
     Source,
     Target,
     integers,
-    is_model,
     limits,
     pairs,
     split,
 )
-from graphc.cli.outcome import guarded, make_directory, require_directory, show
+from graphc.cli.outcome import guarded, make_directory, show
 from graphc.cli.progress import progress
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from graphc.building import Compilation
+    from graphc.compilation import Compilation
     from graphc.report.build import Written
 
 Output = Annotated[
@@ -48,7 +47,7 @@ Pipeline = Annotated[
         "-p",
         "--passes",
         metavar="PIPELINE",
-        help="Instead of the spec's own passes; see graphc passes.",
+        help="Instead of the spec's own passes, '' for none; see graphc passes.",
         show_default=False,
     ),
 ]
@@ -90,12 +89,13 @@ def build(
       graphc build style_transfer.yaml --dim H=256 --dim W=256
       graphc build model.onnx -p "inference,common-subexpression-elimination"
     """
-    from graphc.building import compile
+    from graphc.compilation import compile
+    from graphc.model import data_file, require_writable
     from graphc.report import build as report
 
     out = output or default_output(source)
-    require_directory(out.parent)  # before minutes of work, not after
     given, sizes, bounds = pairs(params, "--set"), integers(dim, "--dim"), limits(limit)
+    require_writable(out, data_file(out), sources=[split(source)[0]], force=force)  # before minutes of work
     dumps = _Dumps(dump_after_each, split(source)[0])
     with progress() as say:
         say(f"reading {source}")
@@ -120,6 +120,8 @@ def build(
 
 def default_output(source: str) -> Path:
     """`specs/can.yaml@can24` -> `can-can24.onnx` in the current directory; a model is not its own output."""
+    from graphc.source import is_model
+
     if is_model(source):
         return Path(f"{Path(source).stem}-optimised.onnx")
     path, variant = split(source)
@@ -145,10 +147,10 @@ class _Dumps:
 
 def _write(made: Compilation, source: str, out: Path, force: bool) -> Written:
     from graphc.analysis.binding import preferred_dims
-    from graphc.model import INLINE_BYTES, needs_data_file, save
+    from graphc.model import INLINE_BYTES, data_file, needs_data_file, save
     from graphc.report.build import Written
 
     save(made.model, out, sources=[split(source)[0]], force=force)
-    data = out.with_name(f"{out.name}.data")
+    data = data_file(out)
     files = (out, data) if needs_data_file(made.model, INLINE_BYTES) and data.exists() else (out,)
     return Written(source, made, files, preferred_dims(made.original))

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graphc.cli.options import Dims, Format, Provider, integers, numbers, open_model
+from graphc.cli.options import Dims, Format, FreezeInputs, LimitPairs, Provider, integers, numbers, open_model
 from graphc.cli.outcome import FINDINGS, guarded, show
 from graphc.cli.progress import progress
 from graphc.errors import GraphcError
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from graphc.runtime.tolerance import Tolerance
 
 Reference = Annotated[str, typer.Argument(metavar="A", help="The reference: a model or a spec.", show_default=False)]
@@ -39,6 +41,8 @@ def check(
     atol: Absolute = None,
     tolerance: PerOutput = None,
     dim: Dims = None,
+    freeze_inputs: FreezeInputs = False,
+    limit: LimitPairs = None,
     format: Format = "text",
 ) -> None:
     """Run two models on the same inputs and compare every output. Exit code 1 if one differs.
@@ -55,12 +59,12 @@ def check(
     overrides = {name: _tolerance(value, None) for name, value in numbers(tolerance, "--tolerance").items()}
     sizes = integers(dim, "--dim")
     allowed = None if rtol is None and atol is None else _tolerance(rtol, atol)
-    from graphc.report.page import Page
+    from graphc.report.check import page
     from graphc.runtime import equivalence
 
     with progress() as say:
         say("reading the models")
-        first, second = open_model(a), open_model(b)
+        first, second = (_opened(source, freeze_inputs, limit) for source in (a, b))
         say(f"running both on {provider}")
         report = equivalence.check(
             first,
@@ -72,9 +76,16 @@ def check(
             tolerances=overrides,
             dims=sizes,
         )
-    show(Page(report.text(), report.as_json()), format)
+    show(page(report), format)
     if not report.passed:
         raise typer.Exit(FINDINGS)
+
+
+def _opened(source: str, freeze_inputs: bool, limit: list[str] | None) -> ir.Model:
+    """A model, its inputs frozen if so asked; a spec has none that could be."""
+    from graphc.source import is_model
+
+    return open_model(source, freeze_inputs=freeze_inputs and is_model(source), limit=limit)
 
 
 def _tolerance(relative: float | None, absolute: float | None) -> Tolerance:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from graphc.cli.options import Format, LimitPairs, Params, Target, open_model
+from graphc.cli.options import Dims, Format, FreezeInputs, LimitPairs, Params, Target, open_model
 from graphc.cli.outcome import guarded, show
 
 Name = Annotated[
@@ -23,7 +23,9 @@ def explain(
     name: Name,
     model: OnModel = None,
     params: Params = None,
+    dim: Dims = None,
     target: Target = None,
+    freeze_inputs: FreezeInputs = False,
     limit: LimitPairs = None,
     format: Format = "text",
 ) -> None:
@@ -46,4 +48,5 @@ def explain(
     else:
         from graphc.report.passes import sites
 
-        show(sites(name, open_model(model, params, target, limit)), format)
+        opened = open_model(model, params=params, dim=dim, target=target, freeze_inputs=freeze_inputs, limit=limit)
+        show(sites(name, opened), format)

@@ -91,44 +91,35 @@ def limits(given: Sequence[str] | None) -> Limits:
     return Limits(**{name.replace("-", "_"): value for name, value in asked.items()})
 
 
-def is_model(source: str) -> bool:
-    """Whether a source is an ONNX model and not a spec."""
-    return source.endswith(".onnx")
-
-
 def split(source: str) -> tuple[Path, str | None]:
     """The file of a source, and the variant that it names."""
-    if is_model(source):
-        return Path(source), None
+    from graphc.source import is_model
     from graphc.spec.project import split_variant
 
-    path, variant = split_variant(source)
+    path, variant = (source, None) if is_model(source) else split_variant(source)
     return Path(path), variant
 
 
 def open_model(
     source: str,
-    params: Sequence[str] | None = None,
-    target: str | None = None,
-    limit: Sequence[str] | None = None,
     *,
+    params: Sequence[str] | None = None,
+    dim: Sequence[str] | None = None,
+    target: str | None = None,
+    freeze_inputs: bool = False,
+    limit: Sequence[str] | None = None,
     weights: bool = True,
 ) -> ir.Model:
-    """A model as it stands in its file, or as its spec says, before any pass.
+    """`open_source` with the values of options; a model as it stands in its file, or as its spec says."""
+    from graphc.source import open_source
 
-    Without `weights` a spec's weights have shapes and no content: quicker, and their files need not be there.
-    """
-    given, bounds = pairs(params, "--set"), limits(limit)
-    if not is_model(source):
-        from graphc.spec import expand
-
-        network = expand(source, params=given, target=target, limits=bounds)
-        if weights:
-            network.fill(limits=bounds)
-        return network.model()
-    from graphc.model import load
-
-    for name, value in (("--set", given), ("--target", target)):
-        if value:
-            raise GraphcError(f"{name} is for specs, and {source} is a model", code="run/usage")
-    return load(source, limits=bounds)
+    model, _ = open_source(
+        source,
+        params=pairs(params, "--set"),
+        dims=integers(dim, "--dim"),
+        target=target,
+        weights=weights,
+        freeze_inputs=freeze_inputs,
+        limits=limits(limit),
+    )
+    return model

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import typer
 
+from graphc.cli.spelling import spelled
 from graphc.errors import GraphcError, clean
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
             except typer.Exit:
                 raise
             except GraphcError as error:
-                _stop(str(error), error.exit_code)
+                _stop(spelled(str(error)), error.exit_code)
             except KeyboardInterrupt:
                 raise typer.Exit(INTERRUPTED) from None
             except BrokenPipeError:
@@ -77,12 +78,6 @@ def write(path: Path, text: str, *, overwrite: bool = True) -> None:
         raise GraphcError(f"'{path}' exists", code="run/usage", hint="choose another name") from None
     except OSError as error:
         raise GraphcError(f"cannot write '{path}': {error.strerror}", code="run/write-failed") from None
-
-
-def require_directory(path: Path) -> None:
-    """Raises GraphcError (run/file-not-found) unless there is such a directory."""
-    if not path.is_dir():
-        raise GraphcError(f"no such directory: {path}", code="run/file-not-found")
 
 
 def make_directory(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from graphc.cli.options import LimitPairs, Params, Source, Target, open_model
+from graphc.cli.options import Dims, LimitPairs, Params, Source, Target, open_model, split
 from graphc.cli.outcome import guarded, show, write
 
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="A file instead of stdout.", show_default=False)]
@@ -28,6 +28,7 @@ def render(
     source: Source,
     output: Output = None,
     params: Params = None,
+    dim: Dims = None,
     target: Target = None,
     limit: LimitPairs = None,
     depth: Depth = None,
@@ -45,11 +46,14 @@ def render(
       graphc render model.onnx --format mermaid -o model.mmd
       graphc render model.onnx --format dot | dot -Tsvg > model.svg
     """
+    from graphc.model import require_writable
     from graphc.report.diagram import dot, mermaid
     from graphc.report.drawing import flat, tree
     from graphc.report.page import Page
 
-    model = open_model(source, params, target, limit, weights=False)
+    if output is not None:
+        require_writable(output, sources=[split(source)[0]])
+    model = open_model(source, params=params, dim=dim, target=target, limit=limit, weights=False)
     if format in ("dot", "mermaid"):
         page = Page(dot(model) if format == "dot" else mermaid(model), None)
     else:

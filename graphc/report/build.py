@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import clean
+from graphc.report import check
 from graphc.report.page import Page, paragraphs
 from graphc.report.quantity import change, duration, plural, quantity
 from graphc.report.table import table
 
 if TYPE_CHECKING:
     from graphc.analysis.summary import Summary
-    from graphc.building import Compilation
+    from graphc.compilation import Compilation
     from graphc.pipeline import Step
-    from graphc.runtime.difference import Difference
-    from graphc.runtime.equivalence import Report
 
 NAMES = 3  # as many nodes are named where one reason stopped several
 
@@ -31,34 +30,24 @@ class Written:
     files: tuple[Path, ...]
     dims: dict[str, int]
 
-    @property
-    def before(self) -> Summary:
-        """The model before the first pass."""
-        return self.compilation.record.steps[0].before
-
-    @property
-    def after(self) -> Summary:
-        """The model after the last pass."""
-        return self.compilation.record.steps[-1].after
-
 
 def page(build: Written) -> Page:
     """The summary that `graphc build` prints."""
-    steps, report = build.compilation.record.steps, build.compilation.report
+    record, report = build.compilation.record, build.compilation.report
     text = paragraphs(
         _title(build),
-        _totals(build.before, build.after, build.dims),
-        _passes(steps),
-        _check(report),
+        _totals(record.before, record.after, build.dims),
+        _passes(record.steps),
+        "not checked: --no-verify" if report is None else check.text(report),
         _note(build.compilation),
     )
     value = {
         "source": build.source,
         "files": [{"path": str(file), "bytes": file.stat().st_size} for file in build.files],
         "dims": build.dims,
-        "before": summary_json(build.before),
-        "after": summary_json(build.after),
-        "passes": [_step_json(step) for step in steps],
+        "before": summary_json(record.before),
+        "after": summary_json(record.after),
+        "passes": [_step_json(step) for step in record.steps],
         "check": None if report is None else report.as_json(),
     }
     return Page(text, value)
@@ -137,12 +126,14 @@ def _row(
 
 
 def _passes(steps: Sequence[Step]) -> str:
+    if not steps:
+        return "no passes"
     rows = [("pass", "fired", "refused", "nodes", "time")]
     rows += [
         (
             step.name,
             _firings(step),
-            str(len(step.refused)) if step.numerics else "",
+            str(len(step.refused)) if step.is_rewrite else "",
             f"{step.after.nodes - step.before.nodes:+d}".replace("-", "−") if step.modified else "",
             duration(step.seconds),
         )
@@ -156,35 +147,9 @@ def _passes(steps: Sequence[Step]) -> str:
 
 def _firings(step: Step) -> str:
     """How often a rewrite fired; another pass only says whether it changed anything."""
-    if step.numerics:
+    if step.is_rewrite:
         return str(len(step.fired))
     return "changed" if step.modified else "−"
-
-
-def _check(report: Report | None) -> str:
-    if report is None:
-        return "not checked: --no-verify"
-    feeds = plural(len(report.feeds), "set")
-    lines = [f"checked on ONNX Runtime ({report.provider}) with {feeds} of inputs"]
-    lines.append(_outputs(report.outputs))
-    lines += [f"warning: {clean(warning)}" for warning in report.warnings]
-    return "\n".join(lines)
-
-
-def _outputs(outputs: Sequence[Difference]) -> str:
-    """The largest error of each output, absolute and relative to the output's largest element."""
-    rows = [("output", "max error", "relative", "allowed", "used")]
-    rows += [
-        (
-            output.name,
-            f"{output.max_abs:.2e}" if output.max_abs else "0",
-            f"{output.max_rel:.1e}" if output.max_rel else "0",
-            f"{output.allowed_rel:.1e}" if output.allowed_rel else "bit-equal",
-            f"{100 * output.used:.0f} %" if output.allowed_rel else "",
-        )
-        for output in outputs
-    ]
-    return table(rows, "<>>>>", indent=2)
 
 
 def _note(made: Compilation) -> str:
@@ -202,6 +167,7 @@ def _step_json(step: Step) -> dict[str, Any]:
     return {
         "name": step.name,
         "modified": step.modified,
+        "is_rewrite": step.is_rewrite,
         "numerics": step.numerics,
         "fired": [site.node for site in step.fired],
         "refused": [{"node": site.node, "reason": site.reason} for site in step.refused],

@@ -7,11 +7,10 @@ import json
 from itertools import groupby
 from typing import Any
 
-from graphc.errors import GraphcError, suggest
 from graphc.report.page import Page, paragraphs, section, sentence, unwrapped
 from graphc.report.quantity import plural
 from graphc.report.table import table
-from graphc.spec.layers import Layer, layers
+from graphc.spec.layers import Layer, find, layers
 
 Schema = dict[str, Any]
 BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
@@ -35,9 +34,7 @@ def catalogue() -> Page:
 
 def page(name: str) -> Page:
     """One layer: how it is written, what it does, its parameters. Raises GraphcError (spec/unknown-layer)."""
-    if name not in layers():
-        raise GraphcError(f"unknown layer '{name}'", code="spec/unknown-layer", hint=suggest(name, layers()))
-    cls = layers()[name]
+    cls = find(name)
     parameters = _parameters(cls)
     doc = inspect.cleandoc(cls.__doc__ or "")
     fewest, most = cls.arity()

@@ -27,7 +27,7 @@ from graphc.rewriting import Rewrite, RewritePass, Site
 def catalogue() -> Page:
     """Every rewrite, every pass of onnx_ir and every named pipeline, with one sentence each."""
     rows = {
-        "rewrites and passes": [(name, sentence(_doc_of_entry(name))) for name in registry.entries(registry.PASSES)],
+        "rewrites and passes": list(registry.objects(registry.PASSES, _sentences).items()),
         "passes of onnx_ir": [(name, _onnx_ir_doc(name)) for name in onnx_ir_passes()],
         "named pipelines": [(name, ", ".join(_steps(name))) for name in named_pipelines()],
     }
@@ -183,11 +183,14 @@ def _class_page(name: str, cls: type[Any]) -> Page:
 def _one_line(name: str) -> str:
     if name in named_pipelines():
         return f"a named pipeline: {', '.join(_steps(name))}"
-    return _onnx_ir_doc(name) if name in onnx_ir_passes() else sentence(_doc_of_entry(name))
+    if name in onnx_ir_passes():
+        return _onnx_ir_doc(name)
+    return _sentences(registry.find(registry.PASSES, name))[name]
 
 
-def _doc_of_entry(name: str) -> str:
-    return registry.find(registry.PASSES, name).load().__doc__ or ""
+def _sentences(entry: registry.Entry) -> dict[str, str]:
+    """The first sentence of a pass's module, by the name of the pass."""
+    return {entry.name: sentence(entry.load().__doc__ or "")}
 
 
 def _onnx_ir_doc(name: str) -> str:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from graphc.runtime.tolerance import Tolerance
+from graphc.runtime.tolerance import EXACT, Tolerance
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far output `name` of the second model (b) is from that of the first (a); see `worse` for several
-    seeds.
+    """How far output `name` of the second model (b) is from that of the first (a); see `worse` for several seeds.
 
     Measured where both are finite. Relative errors are relative to the output and not to each element, whose
     cancellation would make them meaningless.
@@ -34,6 +33,10 @@ class Difference:
     used: float = 0.0  # share of the tolerance that max_abs uses; above 1 it fails
     allowed_rel: float = 0.0  # the tolerance itself, divided by max|a|
     reason: str = ""  # why it failed
+
+    def __str__(self) -> str:
+        allowed = f"max|a − b| = {self.max_abs:.3g}, within {self.tolerance}"
+        return f"{self.name}: {self.reason or allowed}"
 
     @property
     def passed(self) -> bool:
@@ -72,6 +75,28 @@ def measure(name: str, a: np.ndarray, b: np.ndarray, tolerance: Tolerance, condi
             return _incomparable(difference, f"NaN or inf in one model only at {odd} of {a.size} elements")
         a, b = a[finite], b[finite]
     return _measure_finite(difference, a, b) if a.size else difference
+
+
+def measure_steps(
+    name: str, a: np.ndarray, b: np.ndarray, moved: np.ndarray, by: float, tolerance: Tolerance
+) -> Difference:
+    """The Difference of integers that floats lead to (a Cast, an ArgMax), which rounding tips over here and there.
+
+    A change of the inputs by `by` (relative) moved n of them: `moved`. Rounding is `tolerance.rounding` of that change,
+    so it moves m = n·rounding/by of them, m + 5·√m + 1 at the most (five deviations of a count), and none further
+    than the change did. Where the change moves nothing, or nothing may be rounded, all must be equal.
+    """
+    difference = measure(name, a, b, EXACT)
+    tipped = np.count_nonzero(a != moved) if a.shape == moved.shape else 0
+    if difference.passed or not tipped or not tolerance.rounding or a.shape != b.shape or a.dtype != b.dtype:
+        return difference
+    mean = tipped * tolerance.rounding / by
+    allowed, found = math.floor(mean + 5 * math.sqrt(mean) + 1), int(np.count_nonzero(a != b))
+    furthest = float(np.abs(a.astype(np.float64) - moved.astype(np.float64)).max())
+    if found <= allowed and difference.max_abs <= furthest:
+        return replace(difference, reason="", used=found / allowed)
+    why = f"{found} of {a.size} integers differ, by {difference.max_abs:.3g}"
+    return replace(difference, reason=f"{why}; rounding explains {allowed}, by {furthest:.3g}")
 
 
 def _measure_finite(difference: Difference, a: np.ndarray, b: np.ndarray) -> Difference:

@@ -64,7 +64,7 @@ def nudge(feed: Feeds) -> tuple[dict[str, np.ndarray], float]:
     floating = [array.dtype for array in feed.values() if array.dtype.kind == "f"]
     by = max((float(np.finfo(dtype).eps) for dtype in floating), default=0.0) ** 0.5
     return {
-        name: (array * (1 + by * random.standard_normal(array.shape))).astype(array.dtype)
+        name: np.asarray(array * (1 + by * random.standard_normal(array.shape)), array.dtype)
         if array.dtype.kind == "f"
         else array
         for name, array in feed.items()
@@ -77,7 +77,7 @@ def _array(value: ir.Value, index: int, random: np.random.Generator, sizes: Mapp
         raise GraphcError(
             f"no random value can be made for input '{value.name}' of type {value.type}",
             code="run/not-analysed",
-            hint="give its value: inputs={...}",
+            hint="give its value with `inputs`",
         )
     if dtype.is_floating_point():
         return DISTRIBUTIONS[distribution(index)](random, shape).astype(dtype.numpy())

@@ -84,10 +84,9 @@ def session(
 ) -> Session:
     """A session for a model, or for the file of one (read by `graphc.load`, with all its checks).
 
-    `threads` is the number of intra-op threads, None for all cores; `optimise` turns ONNX Runtime's own
-    optimiser on; `options` are options of the provider. CUDA computes in full float32 (TF32 off) unless an
-    option says otherwise. Raises GraphcError: run/provider-missing, run/session-failed, and what
-    `graphc.load` raises.
+    `threads` is the number of intra-op threads, None for all cores; `optimise` turns ONNX Runtime's own optimiser on;
+    `options` are options of the provider. CUDA computes in full float32 (TF32 off) unless an option says otherwise.
+    Raises GraphcError: run/provider-missing, run/session-failed, and what `graphc.load` raises.
     """
     require_provider(provider)
     loaded = model if isinstance(model, ir.Model) else load(model)

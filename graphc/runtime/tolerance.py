@@ -29,6 +29,8 @@ from typing import Protocol
 
 import onnx_ir as ir
 
+from graphc import walk
+
 RANDOM_WALK = 0.3
 EXTREME = 2.0
 
@@ -46,6 +48,8 @@ class Tolerance:
 
     def allowed(self, scale: float, condition: float = 1.0) -> float:
         """The largest permitted max|a − b| for an output whose largest magnitude is `scale`."""
+        if scale == 0:  # nothing to be relative to, and κ may be infinite there
+            return self.absolute
         return self.absolute + (self.relative + self.rounding * max(1.0, condition)) * scale
 
     def __str__(self) -> str:
@@ -79,7 +83,7 @@ def derive(model: ir.Model, fired: Iterable[Declared]) -> Tolerance:
 
 def rounding(model: ir.Model) -> Tolerance:
     """The tolerance for any other order of summation in `model`; bit-equal if it computes no floats."""
-    computed = [value for node in model.graph for value in node.outputs]
+    computed = [value for node in walk.nodes(model) for value in node.outputs]
     eps = max((_eps(value.dtype) for value in [*model.graph.inputs, *computed]), default=0.0)
     return Tolerance(rounding=RANDOM_WALK * EXTREME * eps * math.sqrt(heaviest_path(model)))
 
@@ -90,9 +94,7 @@ def heaviest_path(model: ir.Model) -> int:
     A node of K unknown (a reduction over an axis of unknown size) counts as the longest reduction that is
     known. The body of an If, Loop, Scan or function counts once, whatever its trip count.
     """
-    lengths: dict[ir.Node, int | None] = {node: reduction_length(node) for graph in model.graphs() for node in graph}
-    for function in model.functions.values():
-        lengths.update({node: reduction_length(node) for node in function})
+    lengths = {node: reduction_length(node) for node in walk.nodes(model)}
     longest = max((k for k in lengths.values() if k is not None), default=1)
     known = {node: longest if k is None else k for node, k in lengths.items()}
     bodies = {identifier: function.graph for identifier, function in model.functions.items()}

@@ -42,6 +42,8 @@ def fold_pad_into_conv(conv: View, op: Tape) -> ir.Value:
 
 def _pads(pad: View, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """Widths before and after each axis. Raises Refusal when they are not constants."""
+    if pad.opset < 2:
+        raise Refusal("Pad of opset 1 says it otherwise")
     widths = np.asarray(pad.attr("pads") if pad.opset < 11 else pad.constant("pads"), np.int64).reshape(2, -1)
     axes = pad.optional_constant("axes") if pad.opset >= 18 else None
     full = np.zeros((2, rank), np.int64)

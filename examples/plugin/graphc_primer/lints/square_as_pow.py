@@ -5,20 +5,15 @@ Why    a runtime may compute a power with a logarithm and an exponential, and a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import onnx_ir as ir
 
-from graphc import CaseBuilder, constant, lint, views
+from graphc import CaseBuilder, View, constant, lint
 
 
-@lint("graph", severity="warning", help="run the pass replace-pow-with-mul")
-def square_as_pow(model: ir.Model) -> Iterator[tuple[ir.Node, str]]:
-    for power in views(model, "Pow"):
-        exponent = constant(power.required("Y"))
-        if exponent is not None and np.all(exponent == 2):
-            yield power.node, "a square is computed as a power"
+@lint("Pow", category="graph", severity="warning", help="run the pass replace-pow-with-mul")
+def square_as_pow(power: View) -> str | None:
+    exponent = constant(power.required("Y"))
+    return "a square is computed as a power" if exponent is not None and np.all(exponent == 2) else None
 
 
 @square_as_pow.bad
