@@ -241,3 +241,9 @@ class Phases:
 def extent(taps: int, step: int) -> int:
     """The length that `taps` taps (at least one) span at distance `step`."""
     return step * (taps - 1) + 1
+
+
+def same_pads(total: int, mode: str = "SAME_UPPER") -> tuple[int, int]:
+    """(begin, end) of that total, at least 0: the odd one at the end in SAME_UPPER, else at the beginning."""
+    less, more = max(0, total) // 2, (max(0, total) + 1) // 2
+    return (less, more) if mode == "SAME_UPPER" else (more, less)

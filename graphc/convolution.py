@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx_ir as ir
 
-from graphc.axis import Array, Axis, Direction, Phases, extent
+from graphc.axis import Array, Axis, Direction, Phases, extent, same_pads
 from graphc.errors import GraphcError
 from graphc.view import Refusal, View, constant_tensor
 
@@ -182,11 +182,11 @@ def transpose_filter(filter: Array, groups: int = 1) -> Array:
 def read_convolution(
     node: View | ir.Node, data: Sequence[int] | None = None, filter: Sequence[int] | None = None
 ) -> Convolution:
-    """The convolution that a Conv or ConvTranspose node is.
+    """The convolution that a Conv or ConvTranspose node is, or one of their kind: integer, quantised, deformable.
 
-    `data` and `filter` are the shapes of X and W, by default those that the graph states. Raises Refusal
-    when a shape is not known, GraphcError (graph/conv-channel-mismatch, graph/checker-error) when the node
-    contradicts itself.
+    `data` and `filter` are the shapes of X and W, by default those that the graph states (a kind that names its inputs
+    otherwise needs them). Raises Refusal when a shape is not known, GraphcError (graph/conv-channel-mismatch,
+    graph/checker-error) when the node contradicts itself.
     """
     view = node if isinstance(node, View) else View(node)
     x = static_shape(view.required("X")) if data is None else tuple(data)
@@ -239,7 +239,7 @@ def _windows(view: View, input: Sequence[int], kernel: Sequence[int]) -> list[_W
         raise _contradiction(view, f"its attributes do not go with {rank} axes and kernel {list(kernel)}")
     if min(*strides, *dilations, *kernel, 1) < 1:
         raise _contradiction(view, "strides, dilations and kernel sizes are at least 1")
-    if attr("auto_pad") != "NOTSET" and any(pads):
+    if _auto_pad(view) != "NOTSET" and any(pads):
         raise _contradiction(view, "pads and auto_pad exclude each other")
     begin_end = zip(pads[:rank], pads[rank:], strict=True)
     return [_Window(*each) for each in zip(input, kernel, strides, dilations, begin_end, strict=True)]
@@ -247,12 +247,12 @@ def _windows(view: View, input: Sequence[int], kernel: Sequence[int]) -> list[_W
 
 def _axes(view: View, input: Sequence[int], kernel: Sequence[int], *, ceil_mode: bool = False) -> tuple[Axis, ...]:
     """SAME wants ⌈input/stride⌉ outputs; computed pads are not negative."""
-    mode, axes = view.attr("auto_pad"), []
+    mode, axes = _auto_pad(view), []
     for window in _windows(view, input, kernel):
         if mode.startswith("SAME"):
             span = (-(-window.input // window.stride) - 1) * window.stride
             total = span + extent(window.kernel, window.dilation) - window.input
-            window = window._replace(pads=_same(total, mode))
+            window = window._replace(pads=same_pads(total, mode))
         axes.append(Axis.conv(*window, ceil_mode=ceil_mode))
     return tuple(axes)
 
@@ -272,18 +272,17 @@ def _transposed_axes(view: View, input: Sequence[int], kernel: Sequence[int]) ->
     for window, padding, output in zip(_windows(view, input, kernel), paddings, outputs, strict=True):
         whole = Axis.conv_transpose(*window._replace(pads=(0, 0)), padding)
         if output is not None:
-            axes.append(replace(whole, output=output, pad=-_same(whole.output - output, mode)[0]))
+            axes.append(replace(whole, output=output, pad=-same_pads(whole.output - output, mode)[0]))
             continue
         if mode.startswith("SAME"):
-            window = window._replace(pads=_same(whole.output - window.input * window.stride, mode))
+            window = window._replace(pads=same_pads(whole.output - window.input * window.stride, mode))
         axes.append(Axis.conv_transpose(*window, padding))
     return tuple(axes)
 
 
-def _same(total: int, mode: str) -> tuple[int, int]:
-    """(begin, end) of that total, at least 0: the odd one at the end in SAME_UPPER, else at the beginning."""
-    less, more = max(0, total) // 2, (max(0, total) + 1) // 2
-    return (less, more) if mode == "SAME_UPPER" else (more, less)
+def _auto_pad(view: View) -> str:
+    """How pads are found; a DeformConv only states them."""
+    return "NOTSET" if view.op_type == "DeformConv" else view.attr("auto_pad")
 
 
 def _contradiction(view: View, message: str) -> GraphcError:

@@ -1,6 +1,8 @@
 """What the layer tests share: one layer as a model with seeded weights, run on ONNX Runtime, and naive loops.
 
-The loops are the definitions of the operators, written without any code of graphc.
+The loops are the definitions of the operators, written without any code of graphc. How far ONNX Runtime may be from
+them is derived as `graphc.runtime.tolerance` says, from the sums of the model and its measured condition, plus the
+roundings that a single node makes on the way to one element.
 """
 
 from __future__ import annotations
@@ -16,11 +18,36 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort  # noqa: TID251  the oracle of these tests
 
+from graphc.runtime.difference import ratio
+from graphc.runtime.feeds import nudge
+from graphc.runtime.tolerance import EXACT, Tolerance, heaviest_path, rounding
 from graphc.spec.emit import Emitter, Point
 from graphc.spec.layers import Layer, LayerRef, make
 
-EPS = float(np.finfo(np.float32).eps)
-CHAIN = 16  # roundings on the longest path through a layer that is not a reduction
+__all__ = ["EXACT", "Built", "affine", "build", "close", "convolve", "convolve_transposed", "pooled", "sample"]
+
+# Operations that round in ONNX's definition of an operator, beside its sums; one where it is not listed.
+STEPS = {
+    "BatchNormalization": 6,  # - + sqrt / · +
+    "Celu": 4,  # / exp - ·
+    "Elu": 3,  # exp - ·
+    "Gelu": 5,  # / erf + · ·
+    "HardSigmoid": 2,  # · +
+    "HardSwish": 3,  # · + ·
+    "InstanceNormalization": 7,  # - square + sqrt / · +
+    "LayerNormalization": 7,
+    "GroupNormalization": 7,
+    "LRN": 4,  # square · + pow /
+    "Mish": 5,  # exp + log tanh ·
+    "Selu": 4,  # exp - · ·
+    "Sigmoid": 3,  # exp + /
+    "Softmax": 3,  # - exp /
+    "LogSoftmax": 4,  # - exp log -
+    "Softplus": 3,  # exp + log
+    "Softsign": 2,  # + /
+    "Tanh": 5,  # exp exp - + /
+}
+TAPS = {"linear": 2, "cubic": 4}  # of a Resize, per axis
 
 
 @dataclass(frozen=True)
@@ -28,6 +55,7 @@ class Built:
     """One layer in the scope `layer`; `weights` by name below it, `outputs` by member ('' if it has none)."""
 
     emitter: Emitter
+    model: ir.Model
     proto: onnx.ModelProto
     weights: dict[str, np.ndarray]
     outputs: dict[str, ir.Value]
@@ -44,6 +72,30 @@ class Built:
         session = ort.InferenceSession(self.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
         feeds = {f"x{i}": x for i, x in enumerate(inputs)}
         return dict(zip(self.outputs, session.run(None, feeds), strict=True))
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """What rounding may do to an output: that of the sums, and the steps of single nodes beside them."""
+        sums, steps = heaviest_path(self.model), sum(_steps(node) - 1 for node in self.model.graph)
+        return Tolerance(rounding=rounding(self.model).rounding * ((sums + steps) / sums) ** 0.5)
+
+    def condition(self, *inputs: np.ndarray) -> dict[str, float]:
+        """By how much each output amplifies a small relative change of the inputs, measured."""
+        nudged, by = nudge({str(index): x for index, x in enumerate(inputs)})
+        if not by:
+            return dict.fromkeys(self.outputs, 1.0)
+        here, there = self.run(*inputs), self.run(*nudged.values())
+        sizes = {name: float(np.abs(y).max(initial=0.0)) for name, y in here.items()}
+        return {
+            name: ratio(float(np.abs(there[name] - y).max(initial=0.0)), sizes[name]) / by for name, y in here.items()
+        }
+
+
+def _steps(node: ir.Node) -> int:
+    if node.op_type == "Resize":
+        changed = sum(a != b for a, b in zip(node.inputs[0].shape, node.outputs[0].shape, strict=True))
+        return TAPS.get(node.attributes.get_string("mode", "nearest"), 1) ** changed
+    return STEPS.get(node.op_type, 1)
 
 
 def build(
@@ -72,12 +124,13 @@ def build(
         opset_imports={"": opset},
         name="layer",
     )
-    proto = ir.to_proto(ir.Model(graph, ir_version=10))
+    model = ir.Model(graph, ir_version=10)
+    proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     names = [node.name for node in proto.graph.node]
     assert len(names) == len(set(names))
     assert all(name.split("/")[0].startswith("layer") for name in names)
-    return Built(g, proto, weights, outputs)
+    return Built(g, model, proto, weights, outputs)
 
 
 def _randomise(g: Emitter) -> dict[str, np.ndarray]:
@@ -105,19 +158,14 @@ def sample(*shape: int, seed: int = 0, low: float = -2.0, high: float = 2.0) -> 
     return np.random.default_rng([seed, *shape]).uniform(low, high, shape).astype(np.float32)
 
 
-def close(actual: np.ndarray, expected: Any, *, terms: int, scale: float = 1.0) -> None:
-    """Asserts equality up to rounding; `terms` 0 asserts equality of every bit.
-
-    A sum of n float32 terms, each below `scale` in size, is off by about eps sqrt(n) scale; CHAIN covers the
-    elementwise roundings before and after it and the constant of that estimate.
-    """
+def close(
+    actual: np.ndarray, expected: Any, tolerance: Tolerance, condition: float = 1.0, *, scale: float | None = None
+) -> None:
+    """Asserts equality up to rounding, relative to `scale`: by default the largest element of what is expected."""
     expected = np.asarray(expected)
     assert actual.shape == expected.shape
-    if terms == 0:
-        np.testing.assert_array_equal(actual, expected)
-        return
-    size = max(scale, float(np.abs(expected).max(initial=0.0)))
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=CHAIN * EPS * terms**0.5 * size)
+    size = float(np.abs(expected).max(initial=0.0)) if scale is None else scale
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance.allowed(size, condition))
 
 
 def convolve(

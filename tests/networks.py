@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from graphc.spec import Network, expand
 from graphc.spec.document import read
-from graphc.spec.tree import Mapping
+from graphc.spec.tree import MappingNode
 
 SPECS = Path(__file__).parents[1] / "specs"
 RANGES = {"scale": (0.5, 1.5), "variance": (0.5, 1.5), "scalar": (0.3, 0.9)}
@@ -26,7 +26,7 @@ def variants() -> list[str]:
     for file in sorted(SPECS.glob("*.yaml")):
         declared = read(file).get("variants")
         found.append(file.stem)
-        found += [f"{file.stem}@{name}" for name in declared] if isinstance(declared, Mapping) else []
+        found += [f"{file.stem}@{name}" for name in declared] if isinstance(declared, MappingNode) else []
     return found
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from graphc.errors import GraphcError, Where
 from graphc.limits import Limits
 from graphc.spec.document import parse, read
-from graphc.spec.tree import Mapping, Scalar, Sequence, Tree, plain
+from graphc.spec.tree import MappingNode, ScalarNode, SequenceNode, Tree, plain
 
 SCALARS = {  # plain text: its value in the YAML 1.2 core schema
     "": None,
@@ -62,7 +62,7 @@ def refused(text: str, limits: Limits | None = None) -> GraphcError:
 def test_plain_scalars_are_yaml_1_2_core(text: str, value: object) -> None:
     tree = parse(f"a: {text}\nb: [x, '{text}']", "f.yaml")
     found = tree.entries["a"]
-    assert isinstance(found, Scalar)
+    assert isinstance(found, ScalarNode)
     assert (type(found.value), found.value, found.quoted) == (type(value), value, False)
     assert plain(tree.entries["b"]) == ["x", text]
 
@@ -74,8 +74,8 @@ def test_not_a_number() -> None:
 
 def test_quoted_scalars_say_so() -> None:
     items = parse("a: [8, '8', \"8\"]", "f.yaml").entries["a"]
-    assert isinstance(items, Sequence)
-    assert [(item.value, item.quoted) for item in items if isinstance(item, Scalar)] == [
+    assert isinstance(items, SequenceNode)
+    assert [(item.value, item.quoted) for item in items if isinstance(item, ScalarNode)] == [
         (8, False),
         ("8", True),
         ("8", True),
@@ -96,13 +96,13 @@ nodes:
 def test_places_of_keys_and_values() -> None:
     tree = parse(PLACES, "f.yaml")
     nodes = tree.entries["nodes"]
-    assert isinstance(nodes, Sequence)
+    assert isinstance(nodes, SequenceNode)
     conv, repeat = nodes.items
-    assert isinstance(conv, Mapping)
-    assert isinstance(repeat, Mapping)
+    assert isinstance(conv, MappingNode)
+    assert isinstance(repeat, MappingNode)
     arguments, body = conv.entries["conv"], repeat.entries["do"]
-    assert isinstance(arguments, Mapping)
-    assert isinstance(body, Sequence)
+    assert isinstance(arguments, MappingNode)
+    assert isinstance(body, SequenceNode)
     assert [tree.keys["nodes"], nodes.where, conv.keys["conv"], arguments.where, arguments.keys["k"]] == [
         Where("f.yaml", 2, 1),
         Where("f.yaml", 3, 3),
@@ -129,11 +129,11 @@ VALUES = st.recursive(
 )
 
 
-def scalars(tree: Tree) -> list[Scalar]:
+def scalars(tree: Tree) -> list[ScalarNode]:
     """Every scalar of a tree, in file order."""
-    if isinstance(tree, Scalar):
+    if isinstance(tree, ScalarNode):
         return [tree]
-    children = tree.items if isinstance(tree, Sequence) else tree.entries.values()
+    children = tree.items if isinstance(tree, SequenceNode) else tree.entries.values()
     return [found for child in children for found in scalars(child)]
 
 

@@ -317,6 +317,20 @@ def test_nodes_are_named_by_their_scope_path() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "items", [["{id: conv_2, conv: 2}", "conv: 2", "conv: 2"], ["conv: 2", "conv: 2", "{id: conv_2, conv: 2}"]]
+)
+def test_an_id_like_a_numbered_name_shares_nothing(items: list[str]) -> None:
+    network = expand_text(spec("\n".join(f"  - {item}" for item in [*items, "{id: y, relu: }"])))
+    assert len(set(names(network))) == len(network.nodes) == 4
+    assert len(network.parameters) == 6
+
+
+def test_a_merge_of_many_paths_is_no_other_item() -> None:
+    items = "  - branch: {paths: [[], [], []], merge: add}\n  - {id: branch_2, relu: }\n  - {id: y, relu: }"
+    assert names(expand_text(spec(items))) == ["branch", "branch/2", "branch_2", "y"]
+
+
 def test_nodes_know_their_line(tmp_path: Path) -> None:
     folder = tmp_path / "specs"
     folder.mkdir()
@@ -681,6 +695,21 @@ def test_a_layer_that_cannot_take_its_inputs_says_where_they_come_from() -> None
     assert [note.where and note.where.line for note in error.notes] == [5, 6]
 
 
+@pytest.mark.parametrize(
+    ("item", "place", "message"),
+    [
+        ("{id: y, conv: {out: 2, act: rellu}}", "rellu}", "unknown layer 'rellu'"),
+        ("{id: y, dw: {norm: bm}}", "bm}", "unknown layer 'bm'"),
+        ("{id: y, residual: {do: [relu], act: rellu}}", "rellu}", "unknown layer 'rellu'"),
+        ("{id: y, conv: {out: 2, act: {elu: {beta: 1}}}}", "{elu", "elu: unknown argument 'beta'"),
+    ],
+)
+def test_a_misspelt_layer_inside_a_layer_is_pointed_at(item: str, place: str, message: str) -> None:
+    error = only(spec(f"  - {item}"))
+    assert pointed(error).startswith(place)
+    assert (error.message, error.notes) == (message, ())
+
+
 def test_independent_errors_are_reported_together_and_their_consequences_are_not() -> None:
     text = spec(
         "  - {id: a, cnov: 4}\n"  # wrong
@@ -743,7 +772,7 @@ def test_no_more_errors_than_asked_for() -> None:
         ("{branch: {paths: []}}", "spec/bad-value", "[]"),
         ("{branch: {paths: [[], [{conv: 3}]], merge: add}}", "spec/shape-mismatch", "branch"),
         ("{leaky_relu: {alpha: {a: 1}}}", "spec/bad-type", "{a"),
-        ("{conv: {out: 4, act: {leaky_relu: {alfa: 1}}}}", "spec/unknown-argument", "conv"),
+        ("{conv: {out: 4, act: {leaky_relu: {alfa: 1}}}}", "spec/unknown-argument", "{leaky_relu"),
         ("{conv: {out: 4, act: mse}}", "spec/wrong-arity", "conv"),
         ("{conv: {out: 4, act: {split: 2}}}", "spec/wrong-arity", "conv"),
         ("{conv: {out: 4, d: 9000000000000000000}}", "spec/shape-mismatch", "conv"),
@@ -802,6 +831,26 @@ def chain(levels: int, body: str, link: str) -> str:
 )
 def test_expansion_is_bounded(sections: str, nodes: str, code: str) -> None:
     assert refused(spec(nodes, sections))[0].code == code
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "{repeat: =n, do: [relu]}",
+        "{repeat: {d: '=[n, n]'}, do: [{repeat: =n, do: [relu]}]}",
+        "{residual: [{repeat: =n, do: [relu]}]}",
+    ],
+)
+def test_a_bomb_with_a_computed_fuse_is_not_lit(nodes: str) -> None:
+    error = only(spec(f"  - {nodes}\n  - {{id: y, relu: }}", "params: {n: 100000}\n"))
+    assert error.code == "spec/limit-exceeded"
+    assert pointed(error) == "nodes:"
+
+
+def test_a_local_name_hides_a_large_parameter() -> None:
+    sections = "params: {n: 100000}\nblocks: {b: {params: {n: 2}, do: [{repeat: =n, do: [relu]}]}}\n"
+    nodes = "  - b\n  - {repeat: {n: [1, 2]}, do: [{repeat: =n, do: [relu]}]}\n  - {id: y, relu: }"
+    assert len(expand_text(spec(nodes, sections)).nodes) == 2 + (1 + 2) + 1
 
 
 def test_limits_are_the_callers() -> None:
@@ -868,3 +917,50 @@ def test_dims_can_be_given_one_size() -> None:
 def test_sizes_that_a_dim_does_not_allow(dims: dict[str, int], message: str) -> None:
     with pytest.raises(GraphcError, match=message):
         expand_text(RANGED, dims=dims)
+
+
+def with_dims(dims: str, *items: str) -> Network:
+    listed = "".join(f"  - {item}\n" for item in items)
+    return expand_text(
+        f'graphc: 1\nname: ranged\ndims: {{N: 1, {dims}}}\ninputs: {{x: "f32[N, 4, H, 8]"}}\noutputs: [y]\nnodes:\n{listed}'
+    )
+
+
+def test_a_size_that_changes_far_from_the_best_one_is_not_static() -> None:
+    network = with_dims("H: {min: 8, opt: 16}", "{id: y, conv: {out: 4, k: 1, stride: [64, 1], pad: 0}}")
+    assert network.outputs[0].shape[2] != 1
+    with pytest.raises(GraphcError) as error:
+        with_dims(
+            "H: {min: 8, opt: 16}",
+            "conv: {out: 4, k: 1, stride: [64, 1], pad: 0}",
+            "{id: y, scale: '=1 / dim(x, 2)'}",
+        )
+    assert error.value.code == "spec/dynamic-dim"
+
+
+def test_residues_of_small_strides_are_all_tried() -> None:
+    with pytest.raises(GraphcError, match="does not accept|gives|shape"):
+        with_dims(
+            "H: {min: 30, opt: 60, max: 90}",
+            "{id: a, conv: {out: 4, k: [3, 1], stride: [3, 1], pad: 0}, from: x}",
+            "{id: b, conv: {out: 4, k: [2, 1], stride: [3, 1], pad: 0}, from: x}",
+            "{id: y, op: add, from: [a, b]}",
+        )
+
+
+def test_an_unbounded_sequence_has_no_default_table_of_positions() -> None:
+    def network(dims: str, layer: str) -> Network:
+        return expand_text(
+            f'graphc: 1\nname: p\ndims: {{N: 1, {dims}}}\ninputs: {{x: "f32[N, T, 8]"}}\noutputs: [y]\n'
+            f"nodes: [{{id: y, {layer}}}]\n"
+        )
+
+    with pytest.raises(GraphcError, match="the longest sequence is not known"):
+        network("T: {min: 1}", "op: positional_encoding")
+    assert network("T: {min: 1, max: 64}", "op: positional_encoding").outputs[0].shape[1] == "T"
+
+
+def test_a_shared_name_is_not_another_layers_id() -> None:
+    with pytest.raises(GraphcError, match="two layers name their weights 'head/weight'") as error:
+        with_dims("H: 8", "{conv: 4, shared: head}", "{id: head, conv: 4}", "{id: y, op: relu}")
+    assert error.value.code == "spec/duplicate-id"

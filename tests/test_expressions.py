@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphc.errors import GraphcError
-from graphc.spec.expressions import evaluate, names_in
+from graphc.spec.expressions import evaluate
 
 NAMES: dict[str, object] = {
     "ch": 64,
@@ -194,11 +194,6 @@ def test_lists_of_lists_stay_small_however_often_they_are_doubled() -> None:
     for text in ("[a, a]", "[a]"):
         with pytest.raises(GraphcError, match="4096 items or 24 levels"):
             repeated(text)
-
-
-def test_names_in_lists_values_and_not_functions() -> None:
-    assert names_in("a + min(b, c[0]) * dim(x, 1) if d else 'e'") == {"a", "b", "c", "x", "d"}
-    assert names_in("min") == {"min"}
 
 
 @pytest.mark.filterwarnings("error")

@@ -33,7 +33,7 @@ from graphc.spec.weights import Weights, fill
 def use(path):
     value = ir.Value(name="w", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape((2, 3)))
     parameter = Parameter("w", value, (2, 3), "weight", None, 3, 2, True)
-    fill([parameter], Weights.model_validate({path.suffix[1:]: path.name}), root=path.parent)
+    fill([parameter], Weights.model_validate({path.suffix[1:]: path.name}), root=path.parent, project=path.parent)
 """
 CHILD = """
 import json, re, resource, sys

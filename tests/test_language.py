@@ -227,8 +227,10 @@ def test_a_refused_block_is_not_reported_again_where_it_is_called() -> None:
 
 def test_a_range_is_tried_at_its_ends_and_beside_its_best() -> None:
     dim = Dim(min=4, opt=8, max=16, multiple_of=4)
-    assert (dim.least, dim.best, dim.fixed, dim.neighbour) == (4, 8, None, 12)
-    assert Dim(min=4, opt=16, max=16, multiple_of=4).neighbour == 12
+    assert (dim.least, dim.best, dim.fixed, dim.near(1), dim.near(2)) == (4, 8, None, 12, 16)
+    narrow = Dim(min=4, opt=16, max=16, multiple_of=4)
+    assert (narrow.near(1), narrow.near(3), narrow.near(7), narrow.largest) == (12, 4, 16, 16)
+    assert Dim(min=4, multiple_of=4).largest == 61 * 4 + 4
     assert Dim(min=2, max=2).fixed == 2
     assert Dim(multiple_of=8).least == Dim(multiple_of=8).best == 8
 

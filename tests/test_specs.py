@@ -20,7 +20,7 @@ from graphc.spec import Network, expand
 from graphc.spec.document import read
 from graphc.spec.expressions import evaluate
 from graphc.spec.parameters import Parameter
-from graphc.spec.tree import Mapping
+from graphc.spec.tree import MappingNode
 
 SPECS = Path(__file__).parents[1] / "specs"
 
@@ -176,7 +176,7 @@ NARROWER = {  # run with fewer columns in the dense layers: 1 GB of weights less
 
 def variants(path: Path) -> list[str]:
     named = read(path).get("variants")
-    return [f"{path.stem}@{name}" for name in named] if isinstance(named, Mapping) else [path.stem]
+    return [f"{path.stem}@{name}" for name in named] if isinstance(named, MappingNode) else [path.stem]
 
 
 NETWORKS = [name for path in sorted(SPECS.glob("*.yaml")) for name in variants(path)]

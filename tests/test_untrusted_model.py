@@ -208,6 +208,34 @@ def test_external_data_of_an_attribute_is_read(folder):
         assert np.array_equal(run.run({})["y"], VALUES)
 
 
+@pytest.mark.parametrize("place", ["subgraph", "function", "default"])
+def test_external_data_of_functions_is_read_and_travels_with_the_model(folder, tmp_path, place, monkeypatch):
+    proto = parser.parse_model(
+        '<ir_version: 9, opset_import: ["" : 20, "d" : 1]> g (float[2, 3] x) => (float[2, 3] y) { y = d.f(x) }'
+        '<domain: "d", opset_import: ["" : 20]> f (a) => (b) { c = Constant<value = bool {1}>() b = If(c) <'
+        "then_branch = t () => (r) { r = Add(a, w) }, else_branch = e () => (q) { q = Relu(a) }> }"
+        if place == "subgraph"
+        else '<ir_version: 9, opset_import: ["" : 20, "d" : 1]> g (float[2, 3] x) => (float[2, 3] y) { y = d.f(x) }'
+        '<domain: "d", opset_import: ["" : 20]> f (a) => (b) { w = Constant() b = Add(a, w) }'
+    )
+    body = proto.functions[0]
+    if place == "subgraph":
+        branch = next(each for each in body.node[1].attribute if each.name == "then_branch")
+        branch.g.initializer.append(external_tensor())
+    elif place == "function":
+        body.node[0].attribute.append(attribute(external_tensor()))
+    else:
+        body.attribute_proto.append(attribute(external_tensor()))
+        kind = onnx.AttributeProto.TENSOR
+        body.node[0].attribute.append(onnx.AttributeProto(name="value", ref_attr_name="value", type=kind))
+    model = load(written(folder, proto))
+    save(model, tmp_path / "copy.onnx")
+    (folder / "w.bin").unlink()
+    for source in (model, tmp_path / "copy.onnx"):
+        with session(source) as run:
+            assert np.array_equal(run.run({"x": VALUES})["y"], VALUES + VALUES)
+
+
 # ---------------------------------------------------------------- structure
 
 
@@ -298,6 +326,65 @@ def test_a_constant_that_would_fill_the_memory_is_refused(tmp_path):
     assert refused(written(tmp_path, parser.parse_model(text))).code == "security/expansion-bomb"
     text = f"{head} {{ s = Constant<value_ints = [1099511627776]>() y = ConstantOfShape(s) }}"
     assert refused(written(tmp_path, parser.parse_model(text))).code == "security/expansion-bomb"
+
+
+BOMBS = {
+    "an initializer": "y = ConstantOfShape(s)",
+    "a branch": "y = If(c) <then_branch = t () => (a) { a = ConstantOfShape(s) }, "
+    "else_branch = e () => (b) { b = Relu(x) }>",
+    "a function": "y = d.f(x)",
+    "a branch in a function": "y = d.g(x)",
+}
+
+
+@pytest.mark.parametrize("body", BOMBS.values(), ids=BOMBS)
+def test_a_constant_that_would_fill_the_memory_is_found_wherever_it_is_made(tmp_path, body):
+    text = (
+        '<ir_version: 8, opset_import: ["" : 20, "d" : 1]> g (float[N] x, bool c, int64[2] s) => (float[N] y) '
+        f"<int64[2] s = {{1048576, 4096}}> {{ {body} }}"
+        '<domain: "d", opset_import: ["" : 20]> f (a) => (b) '
+        "{ s = Constant<value = int64[2] {1048576, 4096}>() big = ConstantOfShape(s) b = ReduceSum(big) }"
+        '<domain: "d", opset_import: ["" : 20]> g (a) => (b) { c = Constant<value = bool {1}>() b = If(c) <'
+        "then_branch = t () => (u) { s = Constant<value_ints = [1048576, 4096]>() u = ConstantOfShape(s) }, "
+        "else_branch = e () => (v) { v = Relu(a) }> }"
+    )
+    assert refused(written(tmp_path, parser.parse_model(text))).code == "security/expansion-bomb"
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "limit", "small"),
+    [
+        ([10, 25], "", 1000, True),  # float32: 4 bytes each
+        ([10, 25], "", 999, False),
+        ([10, 25], "<value = double[1] {1.0}>", 1000, False),
+        ([10, 25], "<value = int8[1] {1}>", 250, True),
+        ([1 << 40, 0], "", 1, True),  # it is empty
+    ],
+)
+def test_a_constant_is_as_large_as_its_bytes(tmp_path, shape, value, limit, small):
+    text = (
+        '<ir_version: 8, opset_import: ["" : 20]> g () => (y) '
+        f"{{ s = Constant<value_ints = {shape}>() y = ConstantOfShape{value}(s) }}"
+    )
+    path, limits = written(tmp_path, parser.parse_model(text)), Limits(weight_bytes=limit)
+    if small:
+        assert len(load(path, limits=limits).graph) == 2
+    else:
+        assert refused(path, limits=limits).code == "security/expansion-bomb"
+
+
+@pytest.mark.parametrize("shape", ["int64 s = {7}", "float[2] s = {1, 2}", 'string[1] s = {"a"}'])
+def test_shapes_that_are_none_end_in_no_other_exception(tmp_path, shape):
+    text = f'<ir_version: 8, opset_import: ["" : 20]> g () => (y) <{shape}> {{ y = ConstantOfShape(s) }}'
+    assert len(load(written(tmp_path, parser.parse_model(text))).graph) == 1
+
+
+@pytest.mark.parametrize("attributes", ["", "<value_int = 1, value_float = 2.0>"])
+def test_a_constant_without_its_one_value_is_refused(tmp_path, attributes):
+    text = (
+        f'<ir_version: 8, opset_import: ["" : 20]> g () => (y) {{ s = Constant{attributes}() y = ConstantOfShape(s) }}'
+    )
+    assert refused(written(tmp_path, parser.parse_model(text))).code == "graph/checker-error"
 
 
 @pytest.mark.parametrize("end", ["input", "output"])

@@ -21,8 +21,8 @@ from safetensors.numpy import save_file
 
 from graphc.errors import GraphcError, Where
 from graphc.limits import Limits
-from graphc.spec.initialisers import SCHEMES, initialise
-from graphc.spec.parameters import Parameter, Role
+from graphc.spec import build
+from graphc.spec.parameters import SCHEMES, Parameter, Role, initialise
 from graphc.spec.weights import Weights, fill
 
 FLOAT, HALF, BRAIN = ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16
@@ -161,28 +161,28 @@ def test_bad_initialisations(init: str | dict[str, float]) -> None:
 def test_values_depend_on_seed_and_path_alone() -> None:
     def values(order: list[str], seed: int) -> dict[str, bytes]:
         made = [parameter(path, (3, 4), fan_in=4) for path in order]
-        fill(made, Weights(seed=seed), root=Path())
+        fill(made, Weights(seed=seed), root=Path(), project=Path())
         return {p.path: content(p).tobytes() for p in made}
 
     assert values(["a", "b", "c"], 1) == values(["c", "a", "b"], 1)
     assert len({*values(["a", "b"], 1).values(), *values(["a", "b"], 2).values()}) == 4
     override = parameter("a", (3, 4), fan_in=4)
-    fill([override], Weights(seed=1), root=Path(), seed=2)
+    fill([override], Weights(seed=1), root=Path(), project=Path(), seed=2)
     assert content(override).tobytes() == values(["a"], 2)["a"]
 
 
 @pytest.mark.parametrize("dtype", [HALF, BRAIN])
 def test_values_take_the_parameters_type(dtype: ir.DataType) -> None:
     narrow, wide = parameter("w", (50,), dtype=dtype), parameter("w", (50,))
-    fill([narrow], Weights(), root=Path())
-    fill([wide], Weights(), root=Path())
+    fill([narrow], Weights(), root=Path(), project=Path())
+    fill([wide], Weights(), root=Path(), project=Path())
     assert np.array_equal(content(narrow), content(wide).astype(dtype.numpy()))
 
 
 def test_more_weights_than_the_limit_are_refused_before_they_are_made() -> None:
     huge = parameter("w", (1 << 20, 1 << 20))
     with pytest.raises(GraphcError) as caught:
-        fill([huge], Weights(), root=Path(), where=Where("s.yaml", 3, 1))
+        fill([huge], Weights(), root=Path(), project=Path(), where=Where("s.yaml", 3, 1))
     assert (caught.value.code, caught.value.where) == ("spec/limit-exceeded", Where("s.yaml", 3, 1))
 
 
@@ -213,7 +213,7 @@ KINDS = ["npz", "safetensors", "onnx"]
 
 
 def loaded(kind: str, path: Path, wanted: list[Parameter], **options: Any) -> list[np.ndarray[Any, Any]]:
-    fill(wanted, Weights.model_validate({kind: path.name, **options}), root=path.parent)
+    fill(wanted, Weights.model_validate({kind: path.name, **options}), root=path.parent, project=path.parent)
     return [content(p) for p in wanted]
 
 
@@ -348,22 +348,46 @@ def test_files_stay_inside_the_project(tmp_path: Path) -> None:
         "a\0b",
     ):
         with pytest.raises(GraphcError) as caught:
-            fill([parameter("a", (1,))], Weights(npz=name), root=root)
+            fill([parameter("a", (1,))], Weights(npz=name), root=root, project=root)
         assert caught.value.code == "spec/import-escapes-project", name
     wider = parameter("a", (1,))
     fill([wider], Weights(npz="../secret.npz"), root=root, project=tmp_path)
     assert content(wider) == 1
     for name in ("none.npz", ".", ""):
         with pytest.raises(GraphcError) as caught:
-            fill([parameter("a", (1,))], Weights(npz=name), root=root)
+            fill([parameter("a", (1,))], Weights(npz=name), root=root, project=root)
         assert caught.value.code == "run/file-not-found", name
+
+
+def test_a_spec_takes_weights_from_anywhere_in_its_project(tmp_path: Path) -> None:
+    for folder in ("specs", "weights"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    write("npz", tmp_path / "weights" / "w.npz", {"y.weight": np.full((1, 1, 1, 1), 7, np.float32)})
+    spec = tmp_path / "specs" / "n.yaml"
+    spec.write_text(
+        "graphc: 1\ninputs: {x: 'f32[1, 1, 2, 2]'}\noutputs: [y]\nweights: {npz: ../weights/w.npz}\n"
+        "nodes: [{id: y, pw: {out: 1, bias: false}}]\n",
+        "utf-8",
+    )
+    assert build(spec).graph.initializers["y/weight"].const_value.numpy() == 7
+    (tmp_path / "pyproject.toml").unlink()  # now the project is the folder of the spec
+    with pytest.raises(GraphcError, match="outside the project") as caught:
+        build(spec)
+    assert (caught.value.code, caught.value.where.line) == ("spec/import-escapes-project", 4)
 
 
 def test_a_file_above_the_limit_is_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     write("npz", path, {"a": np.ones(100, np.float32)})
     with pytest.raises(GraphcError) as caught:
-        fill([parameter("a", (100,))], Weights(npz="w.npz"), root=tmp_path, limits=Limits(weight_bytes=500))
+        fill(
+            [parameter("a", (100,))],
+            Weights(npz="w.npz"),
+            root=tmp_path,
+            project=tmp_path,
+            limits=Limits(weight_bytes=500),
+        )
     assert caught.value.code == "spec/limit-exceeded"
 
 

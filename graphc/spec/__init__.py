@@ -1,6 +1,6 @@
 """The spec language: from YAML to an expanded network and an ONNX model without passes."""
 
-from graphc.spec.building import build, expand, expand_text
+from graphc.spec.doors import build, expand, expand_text
 from graphc.spec.language import Spec, Target
 from graphc.spec.network import Loss, Network, Training
 

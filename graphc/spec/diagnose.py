@@ -20,6 +20,7 @@ from graphc.spec import tree
 Model = TypeVar("Model", bound=BaseModel)
 Path = tuple[str | int, ...]
 
+REFUSED = "refused"  # the type of a finding that carries a GraphcError in its own words
 MAX_SHOWN = 60  # characters of a value that a message quotes
 
 WANTED = {
@@ -93,7 +94,8 @@ def validated(
     """As `check`, but raises one GraphcError that carries all findings."""
     found, findings = check(model, value, place, owner=owner, unknown=unknown)
     if found is None:
-        raise collect([finding.error for finding in findings], limit=len(findings))
+        errors = [error for finding in findings for error in finding.error.all]
+        raise collect(errors, limit=len(errors))
     return found
 
 
@@ -139,10 +141,15 @@ class _Words:
 
     def finding(self) -> Finding:
         """The finding as a user reads it."""
-        code, message, hint = self._message()
-        prefix = f"{self.owner}: " if self.owner else ""
         about_key = self.first["type"] == "extra_forbidden" or self.first["loc"][-1:] == ("[key]",)
         where = located(self.place, self.path, key=about_key) if self.place else None
+        if self.first["type"] == REFUSED:
+            refusal: GraphcError = self.first["ctx"]["error"]
+            for error in refusal.all:
+                error.where = where
+            return Finding(self.path, refusal)
+        code, message, hint = self._message()
+        prefix = f"{self.owner}: " if self.owner else ""
         return Finding(self.path, GraphcError(prefix + message, code=code, where=where, hint=hint))
 
     def _message(self) -> tuple[str, str, str]:
@@ -177,7 +184,7 @@ class _Words:
     def _shown(self) -> str:
         source = _at(self.place, self.path) if self.place else None
         text = shown(self.first["input"])
-        written = source.value if isinstance(source, tree.Scalar) else None
+        written = source.value if isinstance(source, tree.ScalarNode) else None
         return f"{text} ('{written}')" if isinstance(written, str) and written.startswith("=") else text
 
 
@@ -196,9 +203,9 @@ def shown(value: object) -> str:
 def _at(place: tree.Tree, path: Path) -> tree.Tree:
     """The subtree at `path`, or the deepest one on the way: an expression has no parts of its own."""
     for step in path:
-        if isinstance(place, tree.Mapping) and step in place.entries:
+        if isinstance(place, tree.MappingNode) and step in place.entries:
             place = place.entries[str(step)]
-        elif isinstance(place, tree.Sequence) and isinstance(step, int):
+        elif isinstance(place, tree.SequenceNode) and isinstance(step, int):
             place = place.items[step]
         else:
             break
@@ -209,7 +216,7 @@ def located(place: tree.Tree, path: Path, *, key: bool = False) -> Where:
     """The place of the value at `path`, or of its key."""
     if key and path:
         parent = _at(place, path[:-1])
-        if isinstance(parent, tree.Mapping) and path[-1] in parent.keys:
+        if isinstance(parent, tree.MappingNode) and path[-1] in parent.keys:
             return parent.keys[str(path[-1])]
     return _at(place, path).where
 

@@ -22,7 +22,7 @@ from yaml.scanner import Scanner
 
 from graphc.errors import GraphcError, Note, Where
 from graphc.limits import DEFAULT, Limits
-from graphc.spec.tree import Mapping, Plain, Scalar, Sequence, Tree
+from graphc.spec.tree import MappingNode, Plain, ScalarNode, SequenceNode, Tree
 
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what PyYAML counts as the end of a line
 WORDS: dict[str, Plain] = {
@@ -44,7 +44,7 @@ QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 QUOTE_THE_EXPRESSION = "an expression with ',', '[' or '{' inside {...} or [...] needs quotes: \"=min(a, b)\""
 
 
-def read(path: Path, limits: Limits = DEFAULT) -> Mapping:
+def read(path: Path, limits: Limits = DEFAULT) -> MappingNode:
     """The tree of a spec file, which must be UTF-8 (with or without a byte order mark).
 
     Raises GraphcError: run/file-not-found, spec/not-utf8, and everything `parse` raises.
@@ -70,7 +70,7 @@ def read(path: Path, limits: Limits = DEFAULT) -> Mapping:
     return parse(text, file, limits)
 
 
-def parse(text: str, file: str, limits: Limits = DEFAULT) -> Mapping:
+def parse(text: str, file: str, limits: Limits = DEFAULT) -> MappingNode:
     """The tree of a spec's text; `file` is the name that errors show.
 
     Raises GraphcError: spec/yaml-syntax, spec/yaml-tag, spec/duplicate-key, spec/merge-key,
@@ -125,7 +125,7 @@ class _Document:
                 hint="remove it, or write it as an escape in double quotes",
             ) from None
 
-    def root(self) -> Mapping:
+    def root(self) -> MappingNode:
         """The one document of the stream, which must be a mapping."""
         self._next()  # the start of the stream
         event = self._next()
@@ -136,7 +136,7 @@ class _Document:
         event = self._next()
         if not isinstance(event, yaml.StreamEndEvent):
             self._fail("a second document starts here", self._where(event.start_mark), hint="one spec per file")
-        if not isinstance(tree, Mapping):
+        if not isinstance(tree, MappingNode):
             self._fail(
                 "a spec is a mapping of keys to values",
                 tree.where,
@@ -212,13 +212,13 @@ class _Document:
         yield
         self.flow -= bool(event.flow_style)
 
-    def _sequence(self, depth: int, where: Where) -> Sequence:
+    def _sequence(self, depth: int, where: Where) -> SequenceNode:
         items = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
-        return Sequence(tuple(items), where)
+        return SequenceNode(tuple(items), where)
 
-    def _mapping(self, depth: int, where: Where) -> Mapping:
+    def _mapping(self, depth: int, where: Where) -> MappingNode:
         entries: dict[str, Tree] = {}
         keys: dict[str, Where] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
@@ -234,7 +234,7 @@ class _Document:
                 )
             keys[key] = place
             entries[key] = self._node(self._next(), depth + 1)
-        return Mapping(entries, where, keys)
+        return MappingNode(entries, where, keys)
 
     def _key(self, event: yaml.Event, depth: int) -> str:
         where = self._where(event.start_mark)
@@ -246,7 +246,7 @@ class _Document:
                 hint="use 'extends' to build on another spec, or a block with params",
             )
         tree = self._node(event, depth + 1)
-        if not isinstance(tree, Scalar) or not isinstance(tree.value, str):
+        if not isinstance(tree, ScalarNode) or not isinstance(tree.value, str):
             self._fail("a key must be a text", where, code="spec/bad-type", hint='put quotes around it: "8": ...')
         return tree.value
 
@@ -271,12 +271,12 @@ class _Document:
 
     # ---------------------------------------------------------------- scalars
 
-    def _scalar(self, event: yaml.ScalarEvent, where: Where) -> Scalar:
+    def _scalar(self, event: yaml.ScalarEvent, where: Where) -> ScalarNode:
         if event.style:
-            return Scalar(self._text(event.value, where), where, quoted=True)
+            return ScalarNode(self._text(event.value, where), where, quoted=True)
         if self.flow and _is_expression(event) and not _balanced(event.value):
             self._fail(f"the expression '{_clip(event.value)}' ends too early", where, hint=QUOTE_THE_EXPRESSION)
-        return Scalar(self._plain(event.value, where), where)
+        return ScalarNode(self._plain(event.value, where), where)
 
     def _text(self, value: str, where: Where) -> str:
         """A quoted text: escapes may give what may stand in the file; JSON's surrogate pairs are joined."""
@@ -354,11 +354,11 @@ class _Document:
 
 def _measure(tree: Tree) -> tuple[int, int]:
     """(values and keys, levels) of a tree, shared parts counted as often as they appear."""
-    if isinstance(tree, Scalar):
+    if isinstance(tree, ScalarNode):
         return 1, 1
-    children = tree.items if isinstance(tree, Sequence) else tuple(tree.entries.values())
+    children = tree.items if isinstance(tree, SequenceNode) else tuple(tree.entries.values())
     sizes = [_measure(child) for child in children]
-    keys = len(tree.entries) if isinstance(tree, Mapping) else 0
+    keys = len(tree.entries) if isinstance(tree, MappingNode) else 0
     return 1 + keys + sum(nodes for nodes, _ in sizes), 1 + max((height for _, height in sizes), default=0)
 
 

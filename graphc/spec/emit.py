@@ -20,7 +20,7 @@ import onnx_ir as ir
 from graphc.errors import GraphcError
 from graphc.inference import InferenceError, Operand, infer
 from graphc.metadata import CONSTANT
-from graphc.spec.parameters import Parameter, Role
+from graphc.spec.parameters import Init, Parameter, Role
 
 if TYPE_CHECKING:
     from graphc.spec.layers import LayerRef
@@ -34,13 +34,17 @@ _attributes: dict[tuple[str, str], ir.Attr] = {}
 
 @dataclass(frozen=True)
 class Scope:
-    """Where emission stands. `parameters` is the path under which weights are named (shared by reused imports)."""
+    """Where emission stands.
+
+    `parameters` is the path under which weights are named; `sharing` where that path is `shared` by several uses.
+    """
 
     path: str = ""
     parameters: str = ""
     source: str = ""
     frozen: bool = False
-    used: dict[str, int] = field(default_factory=dict, compare=False)
+    sharing: str = ""
+    used: dict[str, int] = field(default_factory=dict, compare=False)  # label: the number it was given last
 
 
 class Emitter:
@@ -53,8 +57,12 @@ class Emitter:
         opset: int = 21,
         float_type: ir.DataType = ir.DataType.FLOAT,
         max_nodes: int = 20_000,
+        bounded: bool = True,
     ) -> None:
         self.points = tuple(points)
+        self.bounded = bounded  # whether every dimension has a largest size
+        columns = {name: tuple(point[name] for point in self.points) for name in self.points[0]}
+        self._ranged = {name: column for name, column in columns.items() if len(set(column)) > 1}
         self.opset = opset
         self.float_type = float_type
         self.max_nodes = max_nodes
@@ -64,6 +72,7 @@ class Emitter:
         self._operands: dict[ir.Value, tuple[Operand, ...]] = {}  # one per point
         self._sizes: dict[ir.Value, tuple[Sizes, ...]] = {}  # one per point, where all are known
         self._scopes: list[Scope] = [Scope()]
+        self._owners: dict[str, str] = {}  # of weights: what shares them, if anything does
 
     # ---------------------------------------------------------------- where we are
 
@@ -78,7 +87,8 @@ class Emitter:
         outer = self._scopes[-1]
         path = _join(outer.path, self.unique(label))
         parameters = shared if shared is not None else _join(outer.parameters, path.rpartition("/")[2])
-        self._scopes.append(Scope(path, parameters, source or outer.source, frozen or outer.frozen))
+        sharing = shared if shared is not None else outer.sharing
+        self._scopes.append(Scope(path, parameters, source or outer.source, frozen or outer.frozen, sharing))
         try:
             yield
         finally:
@@ -86,9 +96,12 @@ class Emitter:
 
     def unique(self, label: str) -> str:
         """The label, numbered if this scope has used it before: `conv`, `conv_2`, ..."""
-        used = self._scopes[-1].used
-        used[label] = count = used.get(label, 0) + 1
-        return label if count == 1 else f"{label}_{count}"
+        used, name = self._scopes[-1].used, label
+        while name in used:
+            used[label] += 1
+            name = f"{label}_{used[label]}"
+        used[name] = 1
+        return name
 
     # ---------------------------------------------------------------- shapes
 
@@ -132,24 +145,14 @@ class Emitter:
         """Per axis of `x`: its static size, the symbolic dimension it equals (`H`, `2*H`), or None."""
         return tuple(self._label(column) for column in zip(*self.sizes(x), strict=True))
 
-    def _label(self, column: tuple[int, ...]) -> int | str | None:
+    def _label(self, column: Sizes) -> int | str | None:
         if len(set(column)) == 1:
             return column[0]
-        for name in self.points[0]:
-            dim = [point[name] for point in self.points]
-            if len(set(dim)) == 1:
-                continue
-            if all(
-                value % size == 0 and value // size == column[0] // dim[0]
-                for value, size in zip(column, dim, strict=True)
-            ):
-                factor = column[0] // dim[0]
+        for name, dim in self._ranged.items():
+            if factor := _factor(column, dim):
                 return name if factor == 1 else f"{factor}*{name}"
-            if column[0] and all(
-                size % value == 0 and size // value == dim[0] // column[0]
-                for value, size in zip(column, dim, strict=True)
-            ):
-                return f"{name}/{dim[0] // column[0]}"
+            if divisor := _factor(dim, column):
+                return f"{name}/{divisor}"
         return None
 
     # ---------------------------------------------------------------- making values
@@ -165,17 +168,23 @@ class Emitter:
         shape: Sequence[int],
         role: Role = "weight",
         *,
-        init: str | dict[str, float] | None = None,
+        init: Init | None = None,
         fan_in: int = 1,
         fan_out: int = 1,
         trainable: bool = True,
         dtype: ir.DataType | None = None,
     ) -> ir.Value:
-        """A weight of this layer, `<scope>/<name>`; a second request for the same path is the same weight."""
+        """A weight of this layer, `<scope>/<name>`; where weights are shared, every use gets the same one."""
         scope = self._scopes[-1]
         path, wanted = _join(scope.parameters, name), tuple(int(d) for d in shape)
         old = self.parameters.get(path)
         if old is not None:
+            if not scope.sharing or self._owners[path] != scope.sharing:
+                self.fail(
+                    f"two layers name their weights '{path}'",
+                    code="spec/duplicate-id",
+                    hint="give one of them another id, or both the same 'shared:'",
+                )
             if old.shape != wanted:
                 self.fail(
                     f"'{path}' is shared, but has shape {old.shape} at its first use and {wanted} here",
@@ -185,6 +194,7 @@ class Emitter:
             return old.value
         value = self._fixed(path, dtype or self.float_type, wanted)
         trains = trainable and not scope.frozen
+        self._owners[path] = scope.sharing
         self.parameters[path] = Parameter(path, value, wanted, role, init, fan_in, fan_out, trains)
         return value
 
@@ -283,9 +293,7 @@ class Emitter:
     def _node_name(self, name: str | None) -> str:
         if name is not None:
             return _join(self.path, self.unique(name))
-        used = self._scopes[-1].used
-        used[""] = count = used.get("", 0) + 1
-        return self.path if count == 1 else f"{self.path}_{count}"
+        return _join(self.path, self.unique("").removeprefix("_"))  # a number, which no item is called
 
     def _infer_all(
         self,
@@ -329,6 +337,12 @@ class Emitter:
 
 def _join(path: str, label: str) -> str:
     return f"{path}/{label}" if path and label else path or label
+
+
+def _factor(product: Sizes, of: Sizes) -> int:
+    """What `of` is multiplied by at every point to give `product`, or 0."""
+    factor = product[0] // max(of[0], 1)
+    return factor if all(p == factor * n for p, n in zip(product, of, strict=True)) else 0
 
 
 def _attribute(name: str, value: Any) -> ir.Attr:

@@ -12,7 +12,7 @@ import ast
 import math
 import operator
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NoReturn, TypeAlias, TypeGuard
 
@@ -37,18 +37,6 @@ def evaluate(text: str, names: Mapping[str, object], functions: Mapping[str, Fun
     spec/unknown-name for a name or a function that does not exist, else spec/bad-expression.
     """
     return _Evaluation(names, functions or {}).visit(_parse(text))
-
-
-def names_in(text: str) -> frozenset[str]:
-    """The names of the values that an expression reads. Raises GraphcError (spec/bad-expression)."""
-    return frozenset(_names(_parse(text)))
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Name):
-        yield node.id
-    for child in node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node):
-        yield from _names(child)
 
 
 @lru_cache(maxsize=1024)

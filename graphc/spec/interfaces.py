@@ -84,19 +84,23 @@ def _size(text: str, names: Mapping[str, object]) -> int:
     return int(value)
 
 
+STEPS = (1, 2, 3, 5, 7)  # away from the best size: with 0, every residue of 2, 3 and 4, and most of 5 to 8
+
+
 def points_of(dims: Mapping[str, Dim]) -> list[Point]:
     """The assignments that shapes are computed at.
 
-    The best sizes, the smallest, the largest, and for each ranged dimension its neighbour alone, which tells
-    it from the others and shows sizes that do not divide.
+    The best sizes, the smallest, the largest (a far one where there is no largest), and some around the best: each
+    with other steps for each dimension, which tells them apart and shows sizes that do not divide.
     """
-    best = {name: dim.best for name, dim in dims.items()}
-    ranged = {name: dim for name, dim in dims.items() if dim.fixed is None}
-    points = [best]
+    ranged = [name for name, dim in dims.items() if dim.fixed is None]
+    points = [{name: dim.best for name, dim in dims.items()}]
     if ranged:
         points.append({name: dim.least for name, dim in dims.items()})
-        points.append({name: dim.max if dim.max is not None else dim.best for name, dim in dims.items()})
-        points += [best | {name: dim.neighbour} for name, dim in ranged.items()]
+        points.append({name: dim.largest for name, dim in dims.items()})
+    for turn in range(len(STEPS)):
+        steps = {name: STEPS[(turn + place) % len(STEPS)] for place, name in enumerate(ranged)}
+        points.append({name: dim.near(steps.get(name, 0)) for name, dim in dims.items()})
     return [point for index, point in enumerate(points) if point not in points[:index]]
 
 

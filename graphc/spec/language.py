@@ -20,6 +20,9 @@ from pydantic import (
     model_validator,
 )
 
+from graphc.spec.layers import LayerRef
+from graphc.spec.parameters import Precision
+from graphc.spec.project import Sha256
 from graphc.spec.weights import Weights
 
 VERSION = 1
@@ -27,7 +30,6 @@ DEFAULT_OPSET, OLDEST_OPSET = 21, 20  # the layers emit operators as opset 20 or
 
 PREVIOUS = "prev"
 
-Precision = Literal["fp32", "fp16", "bf16"]
 Severity = Literal["error", "warning", "info"]
 
 
@@ -64,14 +66,6 @@ Identifier = Annotated[str, AfterValidator(_identifier)]
 CallableName = Annotated[str, AfterValidator(_callable)]
 Id = Annotated[str, AfterValidator(_id)]
 
-
-def _sha256(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        raise ValueError("must be a SHA-256 of 64 hexadecimal digits")
-    return text.lower()
-
-
-Sha256 = Annotated[str, AfterValidator(_sha256)]
 
 DECIMAL = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 BYTES = {
@@ -116,6 +110,9 @@ Items = Annotated[list[Any], WithJsonSchema({"type": "array", "items": ITEM})]
 # ---------------------------------------------------------------- sections
 
 
+FAR = 61  # a prime: no layer scales by it
+
+
 class Dim(Section):
     """A symbolic dimension: one size, or a range that the model must accept.
 
@@ -155,10 +152,16 @@ class Dim(Section):
         return self.max if self.least == self.max else None
 
     @property
-    def neighbour(self) -> int:
-        """The size next to the best one: it tells sizes that follow this dimension from those that do not."""
-        above = self.best + self.multiple_of
-        return above if self.max is None or above <= self.max else self.best - self.multiple_of
+    def largest(self) -> int:
+        """The largest size, or one far beyond the best where there is no bound."""
+        return self.max if self.max is not None else FAR * self.best + self.multiple_of
+
+    def near(self, steps: int) -> int:
+        """A size some steps of `multiple_of` above the best one, or else below it, or else the best one."""
+        step = steps * self.multiple_of
+        if self.max is None or self.best + step <= self.max:
+            return self.best + step
+        return self.best - step if self.best - step >= self.least else self.best
 
 
 def _dim(value: object) -> object:
@@ -314,7 +317,7 @@ class Spec(Section):
     weights: Weights | None = None
     train: Train | None = None
     targets: dict[str, Target] = {}
-    passes: str | list[PassItem] = Field([], description="a pipeline, or a list of passes with options")
+    passes: str | list[PassItem] | None = Field(None, description="a pipeline, or a list of passes with options")
     lint: Lint = Lint()
 
 
@@ -346,7 +349,7 @@ class Residual(Section):
     do: Items = Field(description="f")
     shortcut: Items = Field([], description="items on the short way; empty is the identity")
     scale: float = Field(1.0, description="factor of f(x)")
-    act: str | dict[str, Any] | None = Field(None, description="activation after the addition")
+    act: LayerRef | None = Field(None, description="activation after the addition")
 
 
 class Branch(Section):
@@ -355,7 +358,7 @@ class Branch(Section):
     paths: list[Items] = Field(min_length=1, description="bodies; an empty one is the identity")
     merge: Literal["concat", "add", "mul"] = "concat"
     axis: int = Field(1, description="axis of concat")
-    act: str | dict[str, Any] | None = Field(None, description="activation after the merge")
+    act: LayerRef | None = Field(None, description="activation after the merge")
 
 
 RESERVED = tuple(field.alias or name for name, field in ItemKeys.model_fields.items())

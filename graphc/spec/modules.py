@@ -7,8 +7,7 @@ dims, let.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from collections.abc import Mapping as MappingLike
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,7 @@ from graphc.spec.language import VERSION, Import, Spec
 from graphc.spec.problems import Problems
 from graphc.spec.project import Opened, Project, check_sha256
 from graphc.spec.scope import POISON, DynamicDim, Frame, Functions, Poisoned, value_of
-from graphc.spec.tree import Mapping, Scalar, Tree, plain
+from graphc.spec.tree import MappingNode, ScalarNode, Tree, plain
 
 COMMAND_LINE = Where("<command line>")
 EVALUATED = ("imports", "weights", "train", "targets", "passes", "lint")  # sections with =expressions
@@ -42,8 +41,8 @@ class Module:
     """One spec that can be expanded. `path` is what its weights are named under if another imports it."""
 
     spec: Spec
-    tree: Mapping
-    variables: MappingLike[str, object]
+    tree: MappingNode
+    variables: Mapping[str, object]
     path: str = ""
     declared: Import | None = None
     imports: dict[str, Module] = field(default_factory=dict)
@@ -57,7 +56,7 @@ class Module:
         """The tree that these keys lead to."""
         tree: Tree | None = self.tree
         for key in keys:
-            tree = tree.get(key) if isinstance(tree, Mapping) else None
+            tree = tree.get(key) if isinstance(tree, MappingNode) else None
         return tree
 
 
@@ -69,11 +68,11 @@ class Loader:
 
     def load(
         self,
-        tree: Mapping,
+        tree: MappingNode,
         opened: Opened | None,
         *,
         variant: str | None = None,
-        overrides: MappingLike[str, Given] | None = None,
+        overrides: Mapping[str, Given] | None = None,
         path: str = "",
         declared: Import | None = None,
         notes: Sequence[Note] = (),
@@ -128,9 +127,9 @@ class Loader:
         return self.load(tree, here, variant=variant, overrides=given, path=below, declared=declared, notes=steps)
 
 
-def _check_version(tree: Mapping) -> None:
+def _check_version(tree: MappingNode) -> None:
     version = tree.get("graphc")
-    if isinstance(version, Scalar) and isinstance(version.value, int) and version.value > VERSION:
+    if isinstance(version, ScalarNode) and isinstance(version.value, int) and version.value > VERSION:
         raise GraphcError(
             f"the spec is in version {version.value} of the language, this graphc reads version {VERSION}",
             code="spec/unsupported-version",
@@ -142,12 +141,12 @@ def _check_version(tree: Mapping) -> None:
 # ---------------------------------------------------------------- parameters
 
 
-def _variant(tree: Mapping, variant: str | None) -> dict[str, Given]:
+def _variant(tree: MappingNode, variant: str | None) -> dict[str, Given]:
     """The parameters that a variant sets."""
     if variant is None:
         return {}
     variants = tree.get("variants")
-    known = variants.entries if isinstance(variants, Mapping) else {}
+    known = variants.entries if isinstance(variants, MappingNode) else {}
     chosen = known.get(variant)
     if chosen is None:
         raise GraphcError(
@@ -156,22 +155,22 @@ def _variant(tree: Mapping, variant: str | None) -> dict[str, Given]:
             where=tree.keys.get("variants", tree.where),
             hint=suggest(variant, known) or "this spec has no variants",
         )
-    if not isinstance(chosen, Mapping):
+    if not isinstance(chosen, MappingNode):
         return {}
     return {name: Given(plain(value), value.where) for name, value in chosen.entries.items()}
 
 
-def _check_variants(tree: Mapping, report: Report) -> None:
+def _check_variants(tree: MappingNode, report: Report) -> None:
     """Report what variants set that is no parameter."""
     params, variants = tree.get("params"), tree.get("variants")
-    known = params.entries if isinstance(params, Mapping) else {}
-    for chosen in variants.entries.values() if isinstance(variants, Mapping) else ():
-        for name, place in chosen.keys.items() if isinstance(chosen, Mapping) else ():
+    known = params.entries if isinstance(params, MappingNode) else {}
+    for chosen in variants.entries.values() if isinstance(variants, MappingNode) else ():
+        for name, place in chosen.keys.items() if isinstance(chosen, MappingNode) else ():
             if name not in known:
                 report(_unknown_parameter(name, known, place))
 
 
-def _unknown_parameter(name: str, known: MappingLike[str, Tree], where: Where) -> GraphcError:
+def _unknown_parameter(name: str, known: Mapping[str, Tree], where: Where) -> GraphcError:
     return GraphcError(
         f"unknown parameter '{name}'",
         code="spec/unknown-override",
@@ -180,7 +179,7 @@ def _unknown_parameter(name: str, known: MappingLike[str, Tree], where: Where) -
     )
 
 
-def parsed_overrides(texts: MappingLike[str, object]) -> dict[str, Given]:
+def parsed_overrides(texts: Mapping[str, object]) -> dict[str, Given]:
     """`--set k=v`: a text is read as a YAML value, anything else is taken as it is."""
     return {name: Given(_parsed(name, value), COMMAND_LINE) for name, value in texts.items()}
 
@@ -197,22 +196,22 @@ def _parsed(name: str, value: object) -> object:
     return None if tree is None else plain(tree)
 
 
-def _overrides(tree: Mapping, given: MappingLike[str, Given], report: Report) -> dict[str, Given]:
+def _overrides(tree: MappingNode, given: Mapping[str, Given], report: Report) -> dict[str, Given]:
     """Those of the given parameters that the spec has; the others are reported."""
     params, let = tree.get("params"), tree.get("let")
-    known = params.entries if isinstance(params, Mapping) else {}
+    known = params.entries if isinstance(params, MappingNode) else {}
     for name, value in given.items():
         if name in known:
             continue
         error = _unknown_parameter(name, known, value.where)
-        if isinstance(let, Mapping) and name in let.entries:
+        if isinstance(let, MappingNode) and name in let.entries:
             error.hint = "it is derived in 'let', so it cannot be set"
         report(error)
     return {name: value for name, value in given.items() if name in known}
 
 
-def _bind_params(tree: Tree | None, given: MappingLike[str, Given], frame: Frame, report: Report) -> None:
-    if not isinstance(tree, Mapping):
+def _bind_params(tree: Tree | None, given: Mapping[str, Given], frame: Frame, report: Report) -> None:
+    if not isinstance(tree, MappingNode):
         return
     values: dict[str, object] = {}
     for name, default in tree.entries.items():
@@ -252,20 +251,20 @@ def _kind(value: object) -> str:
 
 
 def bind(
-    declared: Tree | None, given: MappingLike[str, object], frame: Frame, functions: Functions, report: Report
+    declared: Tree | None, given: Mapping[str, object], frame: Frame, functions: Functions, report: Report
 ) -> list[str]:
     """Bind names in order to what is given, or else to their defaults, which may use the names before them.
 
     Returns the names that have no value; they are bound to POISON, as are those whose default fails.
     """
     missing = []
-    entries = declared.entries if isinstance(declared, Mapping) else {}
+    entries = declared.entries if isinstance(declared, MappingNode) else {}
     for name, tree in entries.items():
         if name in given:
             frame.variables[name] = given[name]
             continue
         frame.variables[name] = value = evaluated(tree, frame, functions, report)
-        if value is None and isinstance(tree, Scalar) and tree.value is None:
+        if value is None and isinstance(tree, ScalarNode) and tree.value is None:
             missing.append(name)
             frame.variables[name] = POISON
     return missing
@@ -287,21 +286,21 @@ def evaluated(tree: Tree, frame: Frame, functions: Functions, report: Report) ->
 
 def _dims(tree: Tree | None, values: dict[str, Any], frame: Frame, report: Report) -> None:
     """Evaluate the dims and bind their names: to a size, or to a range that cannot be computed with."""
-    if not isinstance(tree, Mapping):
+    if not isinstance(tree, MappingNode):
         return
     values["dims"] = {name: evaluated(dim, frame, {}, report) for name, dim in tree.entries.items()}
     for name, value in values["dims"].items():
         frame.variables[name] = value if isinstance(value, int) or value is POISON else DynamicDim(name)
 
 
-def _sections(tree: Mapping, values: dict[str, Any], frame: Frame, report: Report) -> None:
+def _sections(tree: MappingNode, values: dict[str, Any], frame: Frame, report: Report) -> None:
     """Put every other section's plain data into `values`; what fails to evaluate is POISON."""
     for key, section in tree.entries.items():
-        if key in values or (isinstance(section, Scalar) and section.value is None):
+        if key in values or (isinstance(section, ScalarNode) and section.value is None):
             continue
         if key not in EVALUATED:
             values[key] = plain(section)
-        elif isinstance(section, Mapping):
+        elif isinstance(section, MappingNode):
             values[key] = {
                 name: plain(part) if (key, name) in BODIES else evaluated(part, frame, {}, report)
                 for name, part in section.entries.items()
@@ -310,7 +309,7 @@ def _sections(tree: Mapping, values: dict[str, Any], frame: Frame, report: Repor
             values[key] = evaluated(section, frame, {}, report)
 
 
-def _validated(tree: Mapping, values: dict[str, Any], report: Report) -> tuple[Spec | None, set[str]]:
+def _validated(tree: MappingNode, values: dict[str, Any], report: Report) -> tuple[Spec | None, set[str]]:
     """The checked spec without what is wrong in it, and the names of the blocks and imports left out."""
     failed = _failed(values)
     refused = {name for path in failed for name in _drop(values, path)}

@@ -38,12 +38,16 @@ class Training:
 
 @dataclass(frozen=True)
 class WeightSource:
-    """A `weights:` section and the parameters it fills: those whose path begins with `prefix`."""
+    """A `weights:` section and the parameters it fills: those whose path begins with `prefix`.
+
+    `root` is the folder that its files are named from, `project` the one that they must lie in.
+    """
 
     prefix: str
     weights: Weights
     root: Path
-    where: Where | None
+    project: Path
+    where: Where
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Network:
                 [replace(parameter, path=path.removeprefix(start)) for path, parameter in own.items()],
                 source.weights,
                 root=source.root,
+                project=source.project,
                 limits=limits,
                 seed=seed,
                 where=source.where,

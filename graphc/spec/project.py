@@ -1,24 +1,28 @@
 """Finds and reads the files of one project: the spec, what it extends, and what it imports.
 
 A spec may only name files inside its project: the nearest directory at or above it that holds `.git`,
-`pyproject.toml` or `graphc.toml`, or its own directory where there is none. Links are followed before that is
-checked.
+`pyproject.toml` or `graphc.toml`, or its own directory where there is none. Links are followed first.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
 
 from graphc.errors import GraphcError, Note, Where
 from graphc.limits import Limits
 from graphc.spec.document import read
-from graphc.spec.tree import Mapping, Scalar, Tree
+from graphc.spec.tree import MappingNode, ScalarNode, Tree
 
 MARKERS = (".git", "pyproject.toml", "graphc.toml")
 CHOICES = ("optimizer", "weights")  # one of several keys: merging two of them would ask for both
+SHA256 = "[0-9a-fA-F]{64}"
 MAX_FILES = 256  # imports of imports, each counted as often as it is named
 
 
@@ -81,7 +85,7 @@ class Project:
             label = self._labels[where.file] = os.path.relpath(path, self.root)
         return f"{label}:{where.line}"
 
-    def open(self, path: Path, opened: Opened | None = None, where: Where | None = None) -> tuple[Mapping, Opened]:
+    def open(self, path: Path, opened: Opened | None = None, where: Where | None = None) -> tuple[MappingNode, Opened]:
         """The tree of a file, merged over what it extends.
 
         Raises GraphcError: spec/import-cycle, spec/limit-exceeded, and everything `document.read` raises.
@@ -112,10 +116,10 @@ class Project:
         here = Opened(real, Note(f"in '{path.name}'", where), opened)
         return self.extended(tree, here), here
 
-    def extended(self, tree: Mapping, opened: Opened | None) -> Mapping:
+    def extended(self, tree: MappingNode, opened: Opened | None) -> MappingNode:
         """The tree merged over the spec that it names in `extends`."""
         extends = tree.get("extends")
-        if not isinstance(extends, Scalar) or not isinstance(extends.value, str):
+        if not isinstance(extends, ScalarNode) or not isinstance(extends.value, str):
             return tree
         try:
             path, variant = self.resolve(extends.value, extends.where)
@@ -126,7 +130,7 @@ class Project:
             error.where = error.where or extends.where
             raise
         result = merged(base, tree)
-        assert isinstance(result, Mapping)  # both are
+        assert isinstance(result, MappingNode)  # both are
         return result
 
     def resolve(self, text: str, where: Where) -> tuple[Path, str | None]:
@@ -140,14 +144,33 @@ class Project:
             )
         text, variant = split_variant(text, self.directory(where.file))
         path = Path(os.path.normpath(self.directory(where.file) / text))
-        if not Path(os.path.realpath(path)).is_relative_to(self.root):
-            raise GraphcError(
-                f"'{text}' is outside the project",
-                code="spec/import-escapes-project",
-                where=where,
-                hint=f"a spec can name files below the directory that holds {', '.join(MARKERS)}",
-            )
+        contained(path, self.root, text, where)
         return path, variant
+
+
+def contained(path: Path, project: Path, text: str, where: Where | None = None) -> Path:
+    """The file that a spec names as `text`, links followed; `project` is the project's folder.
+
+    Raises GraphcError (spec/import-escapes-project).
+    """
+    real = None if "\0" in text else Path(os.path.realpath(path))
+    if real is None or not real.is_relative_to(os.path.realpath(project)):
+        raise GraphcError(
+            f"'{text}' is outside the project",
+            code="spec/import-escapes-project",
+            where=where,
+            hint=f"a spec can name files below the directory that holds {', '.join(MARKERS)}",
+        )
+    return real
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(SHA256, text):
+        raise ValueError("must be a SHA-256 of 64 hexadecimal digits")
+    return text.lower()
+
+
+Sha256 = Annotated[str, AfterValidator(_sha256), WithJsonSchema({"type": "string", "pattern": f"^{SHA256}$"})]
 
 
 def check_sha256(path: Path, expected: str, where: Where | None) -> None:
@@ -165,9 +188,9 @@ def check_sha256(path: Path, expected: str, where: Where | None) -> None:
 
 def merged(base: Tree, over: Tree, key: str = "") -> Tree:
     """Mappings merge key by key; everything else, and what is a choice, is replaced."""
-    if not isinstance(base, Mapping) or not isinstance(over, Mapping) or key in CHOICES:
+    if not isinstance(base, MappingNode) or not isinstance(over, MappingNode) or key in CHOICES:
         return over
     entries = dict(base.entries)
     for name, tree in over.entries.items():
         entries[name] = merged(entries[name], tree, name) if name in entries else tree
-    return Mapping(entries, over.where, {**base.keys, **over.keys})
+    return MappingNode(entries, over.where, {**base.keys, **over.keys})

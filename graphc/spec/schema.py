@@ -16,7 +16,7 @@ from graphc.limits import DEFAULT, Limits
 from graphc.spec.language import ITEM, STRUCTURES, VERSION, ItemKeys, Spec
 from graphc.spec.layers import Layer, layers
 from graphc.spec.project import Project, root_of
-from graphc.spec.tree import Mapping, Scalar, Tree, plain
+from graphc.spec.tree import MappingNode, ScalarNode, Tree, plain
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -136,17 +136,17 @@ def _own_words(path: Path, limits: Limits) -> Schema:
     tree, _ = Project(root_of(path), limits).open(path)
     imports, blocks = tree.get("imports"), tree.get("blocks")
     found: Schema = {}
-    if isinstance(imports, Mapping):
+    if isinstance(imports, MappingNode):
         found |= {name: {"type": "null", "description": "an imported spec"} for name in imports.entries}
-    if isinstance(blocks, Mapping):
+    if isinstance(blocks, MappingNode):
         found |= {name: _block(block) for name, block in blocks.entries.items()}
     return found
 
 
 def _block(tree: Tree) -> Schema:
     """A block's arguments: a mapping of its params, or the first of them alone."""
-    params, doc = (tree.get("params"), tree.get("doc")) if isinstance(tree, Mapping) else (None, None)
-    entries = params.entries if isinstance(params, Mapping) else {}
+    params, doc = (tree.get("params"), tree.get("doc")) if isinstance(tree, MappingNode) else (None, None)
+    entries = params.entries if isinstance(params, MappingNode) else {}
     properties = {name: {"default": plain(default)} for name, default in entries.items()}
     required = [name for name, schema in properties.items() if schema["default"] is None]
     mapping = {
@@ -160,5 +160,5 @@ def _block(tree: Tree) -> Schema:
         forms.append({"not": {"type": "object"}})
     if not required:
         forms.append({"type": "null"})
-    text = doc.value if isinstance(doc, Scalar) else ""
+    text = doc.value if isinstance(doc, ScalarNode) else ""
     return {"description": text or "a block of this spec", "anyOf": forms}

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from graphc.errors import GraphcError, Where, collect, suggest
 from graphc.spec.expressions import evaluate
 from graphc.spec.language import PREVIOUS
-from graphc.spec.tree import Scalar, Sequence, Tree
+from graphc.spec.tree import ScalarNode, SequenceNode, Tree
 
 
 class Poisoned(Exception):  # noqa: N818  a signal; the error has been reported
@@ -112,9 +112,7 @@ class Frame(Mapping[str, object]):
         self.previous: Outputs | None = None  # what the last item gave, or what the body began with
 
     def bind(self, name: str, outputs: Outputs) -> None:
-        """Give a value its id. Raises GraphcError (spec/duplicate-id) if the body or one around it has that
-        id.
-        """
+        """Give a value its id. Raises GraphcError (spec/duplicate-id) if the body or one around it has it."""
         if self.find(name) is not None:
             raise GraphcError(f"id '{name}' is taken", code="spec/duplicate-id", hint="ids are unique in a body")
         self.ids[name] = outputs
@@ -208,9 +206,9 @@ def value_of(tree: Tree, names: Mapping[str, object], functions: Functions | Non
 
 
 def _value(tree: Tree, names: Mapping[str, object], functions: Functions, errors: list[GraphcError]) -> object:
-    if isinstance(tree, Sequence):
+    if isinstance(tree, SequenceNode):
         return [_value(item, names, functions, errors) for item in tree]
-    if not isinstance(tree, Scalar):
+    if not isinstance(tree, ScalarNode):
         return {key: _value(entry, names, functions, errors) for key, entry in tree.entries.items()}
     if not is_expression(tree):
         return tree.value
@@ -224,7 +222,7 @@ def _value(tree: Tree, names: Mapping[str, object], functions: Functions, errors
 
 def is_expression(tree: Tree | None) -> bool:
     """Whether a tree is a text that begins with `=`."""
-    return isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value.startswith("=")
+    return isinstance(tree, ScalarNode) and isinstance(tree.value, str) and tree.value.startswith("=")
 
 
 def placed(error: GraphcError, where: Where | None) -> GraphcError:

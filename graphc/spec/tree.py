@@ -11,7 +11,7 @@ Plain = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
-class Scalar:
+class ScalarNode:
     """A YAML 1.2 core scalar. `quoted` tells "8" from 8 written without quotes."""
 
     value: Plain
@@ -20,7 +20,7 @@ class Scalar:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class SequenceNode:
     """A list; `where` is its first character."""
 
     items: tuple[Tree, ...]
@@ -31,7 +31,7 @@ class Sequence:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class MappingNode:
     """A mapping with string keys, unique, in file order. `keys[k]` is the place of key `k` itself."""
 
     entries: dict[str, Tree]
@@ -46,13 +46,13 @@ class Mapping:
         return self.entries.get(key)
 
 
-Tree = Scalar | Sequence | Mapping
+Tree = ScalarNode | SequenceNode | MappingNode
 
 
 def plain(tree: Tree) -> object:
     """The tree without places: dicts, lists and scalars."""
-    if isinstance(tree, Scalar):
+    if isinstance(tree, ScalarNode):
         return tree.value
-    if isinstance(tree, Sequence):
+    if isinstance(tree, SequenceNode):
         return [plain(item) for item in tree]
     return {key: plain(value) for key, value in tree.entries.items()}

@@ -11,7 +11,6 @@ parameter's path and its name in the file, or a prefix of each, both ending in `
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -21,16 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from graphc.errors import GraphcError, Where, collect, suggest
 from graphc.limits import DEFAULT, Limits
-from graphc.spec.initialisers import PER_LAYER, Init, initialise
-from graphc.spec.parameters import Parameter
-from graphc.spec.project import check_sha256
+from graphc.spec.parameters import PER_LAYER, PRECISIONS, Init, Parameter, initialise
+from graphc.spec.project import Sha256, check_sha256, contained
 from graphc.spec.weight_files import READERS, Array, Stored, open_weights
-
-FLOATS = {
-    ir.DataType.FLOAT,
-    ir.DataType.FLOAT16,
-    ir.DataType.BFLOAT16,
-}  # a network's precision picks among these
 
 
 class Weights(BaseModel):
@@ -48,7 +40,7 @@ class Weights(BaseModel):
     onnx: str | None = Field(default=None, description="ONNX model whose initializers are taken, relative to this spec")
     map: dict[str, str] = Field(default={}, description="parameter path: name in the file; or a prefix* of each")
     strict: bool = Field(default=True, description="every parameter is in the file, and nothing else is")
-    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the file")
+    sha256: Sha256 | None = Field(default=None, description="SHA-256 of the file")
 
     @model_validator(mode="after")
     def _one_file(self) -> Weights:
@@ -73,24 +65,23 @@ def fill(
     weights: Weights,
     *,
     root: Path,
-    project: Path | None = None,
+    project: Path,
     limits: Limits = DEFAULT,
     seed: int | None = None,
     where: Where | None = None,
 ) -> None:
     """Set `value.const_value` of every parameter, in the value's type.
 
-    File names are relative to `root`, the spec's folder, and must lie in `project`, which is `root` when it
-    is not given. `seed` overrides `weights.seed`; `where` is the place of `weights:`, for errors. Raises
-    GraphcError: run/file-not-found, spec/import-escapes-project, security/hash-mismatch, spec/weight-missing,
-    spec/weight-shape, spec/weight-type, spec/weight-unexpected, spec/unknown-name (in `map`), spec/bad-value
-    (an initialisation), numerics/fp16-overflow, spec/limit-exceeded, and what `weight_files.open_weights`
-    raises. Errors of single weights are reported together.
+    File names are relative to `root`, the spec's folder, and must lie in `project`, the project's. `seed` overrides
+    `weights.seed`; `where` is the place of `weights:`, for errors. Raises GraphcError: run/file-not-found,
+    spec/import-escapes-project, security/hash-mismatch, spec/weight-missing, spec/weight-shape, spec/weight-type,
+    spec/weight-unexpected, spec/unknown-name (in `map`), spec/bad-value (an initialisation), numerics/fp16-overflow,
+    spec/limit-exceeded, and what `weight_files.open_weights` raises. Errors of single weights are reported together.
     """
     wanted = {parameter.path: parameter for parameter in parameters}
     try:
         _check_size(wanted.values(), limits)
-        loaded = _load(wanted, weights, root, project or root, limits)
+        loaded = _load(wanted, weights, root, project, limits)
         for path, parameter in wanted.items():
             values = loaded.get(path)
             if values is None:
@@ -143,7 +134,7 @@ def _load(
     kind, name = weights.file
     file = _located(name, root, project)
     if weights.sha256:
-        check_sha256(file, weights.sha256.lower(), where=None)
+        check_sha256(file, weights.sha256, where=None)
     with open_weights(kind, file, limits) as stored:
         names = _names(wanted, weights.map, stored)
         errors = [e for path, n in names.items() if n in stored and (e := _misfit(wanted[path], stored[n], file))]
@@ -156,16 +147,10 @@ def _load(
 
 def _located(name: str, root: Path, project: Path) -> Path:
     """The file that a spec names, links followed."""
-    real = os.path.realpath(root / name) if "\0" not in name else ""
-    if not Path(real).is_relative_to(os.path.realpath(project)):
-        raise GraphcError(
-            f"the weight file '{name}' is outside the project",
-            code="spec/import-escapes-project",
-            hint=f"copy it into {project}",
-        )
-    if not os.path.isfile(real):
+    real = contained(root / name, project, name)
+    if not real.is_file():
         raise GraphcError(f"there is no weight file '{name}'", code="run/file-not-found", hint="check the path")
-    return Path(real)
+    return real
 
 
 def _names(wanted: Iterable[str], renames: Mapping[str, str], stored: Mapping[str, Stored]) -> dict[str, str]:
@@ -205,7 +190,7 @@ def _misfit(parameter: Parameter, stored: Stored, file: Path) -> GraphcError | N
             code="spec/weight-shape",
             hint="the file is of another variant of the network, or 'map' pairs the wrong names",
         )
-    if stored.dtype != dtype and not {stored.dtype, dtype} <= FLOATS:
+    if stored.dtype != dtype and not {stored.dtype, dtype} <= {*PRECISIONS.values()}:
         return GraphcError(
             f"{parameter.path} is {dtype.name}, but {stored.dtype.name} in {file.name}",
             code="spec/weight-type",

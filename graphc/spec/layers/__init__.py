@@ -11,20 +11,35 @@ from __future__ import annotations
 import inspect
 import re
 from abc import abstractmethod
+from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from graphc import registry
 from graphc.errors import GraphcError, suggest
-from graphc.spec.diagnose import validated
+from graphc.spec.diagnose import REFUSED, validated
+from graphc.spec.parameters import Init
 
 if TYPE_CHECKING:
     from graphc.spec.emit import Emitter
 
-LayerRef = str | dict[str, Any]  # "relu" or {"leaky_relu": 0.2}
-Init = str | dict[str, float]  # "he_normal", "zeros", {"constant": 0.5}, {"normal": 0.02}
+WeightInit = Annotated[Init | None, Field(description="initialisation of the weight; default: the spec's")]
+
+
+def _as_layer(ref: str | dict[str, Any]) -> str | dict[str, Any]:
+    """The reference itself. What is wrong with it is found where it is written, not where it is used."""
+    try:
+        make(ref)
+    except GraphcError as error:
+        raise PydanticCustomError(REFUSED, "{error}", {"error": error}) from None
+    return ref
+
+
+LayerRef = Annotated[str | dict[str, Any], AfterValidator(_as_layer)]  # "relu" or {"leaky_relu": 0.2}
 
 
 def _as_tuple(value: object) -> object:
@@ -56,6 +71,7 @@ class Layer(BaseModel):
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
 
     @classmethod
+    @cache
     def arity(cls) -> tuple[int, int | None]:
         """(fewest, most) inputs; most is None when there is no limit."""
         parameters = list(inspect.signature(cls.emit).parameters.values())[2:]
@@ -68,23 +84,23 @@ class Layer(BaseModel):
 @cache
 def layers() -> dict[str, type[Layer]]:
     """Every layer by name, from graphc and its plugins. Raises GraphcError on a name claimed twice."""
-    found: dict[str, tuple[type[Layer], str]] = {}
-    for entry in registry.entries(registry.LAYERS).values():
-        module = entry.load()
-        for cls in vars(module).values():
-            if not (inspect.isclass(cls) and issubclass(cls, Layer) and cls.__module__ == module.__name__):
-                continue
-            name = cls.layer_name()
-            if name.startswith("_") or inspect.isabstract(cls):
-                continue
-            if name in found:
-                raise GraphcError(
-                    f"layer '{name}' is claimed by {found[name][1]} and by {entry.distribution}",
-                    code="run/plugin-failed",
-                    hint="uninstall one of the two, or rename the class of one",
-                )
-            found[name] = cls, entry.distribution
-    return {name: cls for name, (cls, _) in sorted(found.items())}
+    return registry.objects(registry.LAYERS, _family)
+
+
+def _family(entry: registry.Entry) -> dict[str, type[Layer]]:
+    """The layers that a module defines itself."""
+    module = entry.load()
+    classes = [cls for cls in vars(module).values() if inspect.isclass(cls) and issubclass(cls, Layer)]
+    own = [cls for cls in classes if cls.__module__ == module.__name__ and not inspect.isabstract(cls)]
+    return {cls.layer_name(): cls for cls in own if not cls.__name__.startswith("_")}
+
+
+def find(name: str, others: Iterable[str] = ()) -> type[Layer]:
+    """The layer of that name. Raises GraphcError (spec/unknown-layer), which may suggest one of `others` too."""
+    if name not in layers():
+        known = chain(others, layers())
+        raise GraphcError(f"unknown layer '{name}'", code="spec/unknown-layer", hint=suggest(name, known))
+    return layers()[name]
 
 
 def make(ref: LayerRef) -> Layer:
@@ -96,9 +112,7 @@ def make(ref: LayerRef) -> Layer:
             hint="for example {leaky_relu: 0.2}",
         )
     name, arguments = (ref, None) if isinstance(ref, str) else next(iter(ref.items()))
-    if name not in layers():
-        raise GraphcError(f"unknown layer '{name}'", code="spec/unknown-layer", hint=suggest(name, layers()))
-    cls = layers()[name]
+    cls = find(name)
     return validated(cls, as_arguments(cls, arguments), owner=name, unknown="spec/unknown-argument")
 
 
@@ -117,4 +131,4 @@ def as_arguments(cls: type[Layer], arguments: object) -> dict[str, Any]:
     return {cls.primary: arguments}
 
 
-__all__ = ["Field", "Init", "Layer", "LayerRef", "PerAxis", "as_arguments", "layers", "make"]
+__all__ = ["Field", "Init", "Layer", "LayerRef", "PerAxis", "WeightInit", "as_arguments", "find", "layers", "make"]

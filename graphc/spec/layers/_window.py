@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import onnx_ir as ir
 
+from graphc.axis import Axis, extent, same_pads
 from graphc.spec.layers import Field, PerAxis
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class Window:
         """The pads as ONNX lists them: all begins, then all ends."""
         return self.begin + self.end
 
+    def axes(self, sizes: Sequence[int], *, ceil_mode: bool = False) -> tuple[Axis, ...]:
+        """The axes of the window over an input of these spatial sizes."""
+        pads = zip(self.begin, self.end, strict=True)
+        each = zip(sizes, self.kernel, self.stride, self.dilation, pads, strict=True)
+        return tuple(Axis.conv(*one, ceil_mode=ceil_mode) for one in each)
+
 
 def window(
     g: Emitter,
@@ -58,18 +65,18 @@ def window(
     kernel = per_axis(g, "kernel", kernel, rank)
     stride = per_axis(g, "stride", stride, rank)
     dilation = per_axis(g, "dilation", dilation, rank)
-    reach = tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
-    begin, end = _same(g, reach) if pad == "same" else explicit_pads(g, pad, rank)
+    extents = tuple(map(extent, kernel, dilation))
+    begin, end = _same(g, extents) if pad == "same" else explicit_pads(g, pad, rank)
+    view = Window(kernel, stride, dilation, begin, end)
     for sizes in g.sizes(x):
-        padded = [size + b + e for size, b, e in zip(sizes[2:], begin, end, strict=True)]
-        if any(size <= r for size, r in zip(padded, reach, strict=True)):
-            extent = tuple(r + 1 for r in reach)
+        if any(axis.output == 0 for axis in view.axes(sizes[2:])):
+            padded = tuple(map(sum, zip(sizes[2:], begin, end, strict=True)))
             g.fail(
-                f"a window of {extent} does not fit into the padded input of {tuple(padded)}",
+                f"a window of {extents} does not fit into the padded input of {padded}",
                 code="spec/empty-output",
                 hint="use a smaller kernel or dilation, or more padding",
             )
-    return Window(kernel, stride, dilation, begin, end)
+    return view
 
 
 def spatial_rank(g: Emitter, x: ir.Value) -> int:
@@ -134,12 +141,17 @@ def pad_spatial(
     return g.op("Pad", x, widths, value, name=name, mode=mode)
 
 
-def _same(g: Emitter, reach: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    if any(r % 2 for r in reach):
-        extent = tuple(r + 1 for r in reach)
+def _same(g: Emitter, extents: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(begin, end) pads that keep the size at stride 1."""
+    if any(length % 2 == 0 for length in extents):
         g.fail(
-            f"pad 'same' is symmetric, so it needs a window of odd extent; this one spans {extent}",
+            f"pad 'same' is symmetric, so it needs a window of odd extent; this one spans {extents}",
             hint="use an odd kernel, or give 'pad' explicitly: an integer, or all begins then all ends",
         )
-    half = tuple(r // 2 for r in reach)
-    return half, half
+    return split_pads([length - 1 for length in extents])
+
+
+def split_pads(totals: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(begin, end) pads that add up to these totals; the odd ones are at the end."""
+    pads = [same_pads(total) for total in totals]
+    return tuple(begin for begin, _ in pads), tuple(end for _, end in pads)

@@ -82,6 +82,12 @@ class PositionalEncoding(Layer):
         if g.rank(x) != 3:
             g.fail(f"expected [N, T, D], was given {g.show(x)}", code="spec/shape-mismatch")
         lengths = {sizes[1] for sizes in g.sizes(x)}
+        if self.length is None and len(lengths) > 1 and not g.bounded:
+            g.fail(
+                "the longest sequence is not known",
+                code="spec/dynamic-dim",
+                hint="give the dimension a max, or this layer a length",
+            )
         rows, width = self.length or max(lengths), g.size(x, 2)
         if rows < max(lengths):
             g.fail(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import onnx_ir as ir
 from pydantic import BeforeValidator
 
-from graphc.spec.layers import Field, Init, Layer, LayerRef, PerAxis
+from graphc.axis import Axis
+from graphc.spec.layers import Field, Init, Layer, LayerRef, PerAxis, WeightInit
 from graphc.spec.layers._axes import reduce
 from graphc.spec.layers._window import (
     Dilation,
@@ -19,6 +20,7 @@ from graphc.spec.layers._window import (
     pad_spatial,
     per_axis,
     spatial_rank,
+    split_pads,
     window,
 )
 
@@ -32,7 +34,6 @@ PadMode = Annotated[
     Field(description="what the padding holds; reflect and edge become a Pad node before the convolution"),
 ]
 Bias = Annotated[bool, Field(description="add one trainable number per output channel")]
-WeightInit = Annotated[Init | None, Field(description="initialisation of the weight; default: the spec's")]
 WeightNorm = Annotated[
     bool,
     Field(description="use the weight g v / |v|, a norm per entry of its first axis (Salimans, Kingma 2016)"),
@@ -205,16 +206,18 @@ class ConvTranspose(Layer):
         extra = per_axis(g, "output_padding", self.output_padding, rank, least=0)
         if any(e >= s for e, s in zip(extra, stride, strict=True)):
             g.fail(f"output_padding {extra} must be smaller than the stride {stride}")
-        surplus = [d * (k - 1) + 1 - s + e for k, s, d, e in zip(kernel, stride, dilation, extra, strict=True)]
-        begin, end = _keep_ratio(g, surplus) if self.pad == "same" else explicit_pads(g, self.pad, rank)
-        for sizes in g.sizes(x):
-            output = [s * n + t - b - e for s, n, t, b, e in zip(stride, sizes[2:], surplus, begin, end, strict=True)]
-            if min(output) < 1:
-                g.fail(
-                    f"nothing is left of the output: {tuple(output)}",
-                    code="spec/empty-output",
-                    hint="pad less",
-                )
+        sizes = [shape[2:] for shape in g.sizes(x)]
+        if self.pad == "same":
+            unpadded = list(map(Axis.conv_transpose, sizes[0], kernel, stride, dilation, [(0, 0)] * rank, extra))
+            begin, end = _keep_ratio(g, unpadded)
+        else:
+            begin, end = explicit_pads(g, self.pad, rank)
+        pads = list(zip(begin, end, strict=True))
+        for size in sizes:
+            axes = map(Axis.conv_transpose, size, kernel, stride, dilation, pads, extra)
+            output = tuple(axis.output for axis in axes)
+            if 0 in output:
+                g.fail(f"nothing is left of the output: {output}", code="spec/empty-output", hint="pad less")
         channels = _grouped_channels(g, x, self.out, self.groups)
         taps = prod(kernel)
         weight = _weight(
@@ -274,12 +277,12 @@ def _finish(g: Emitter, y: ir.Value, norm: LayerRef | None, act: LayerRef | None
     return y
 
 
-def _keep_ratio(g: Emitter, surplus: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Pads that leave stride times the input of a transposed convolution; the odd one is at the end."""
+def _keep_ratio(g: Emitter, axes: list[Axis]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Pads that leave stride times the input of these transposed axes, which have none; the odd one is at the end."""
+    surplus = [axis.output - axis.up * axis.input for axis in axes]
     if min(surplus) < 0:
         g.fail(
             "pad 'same' cannot make the output stride times the input: the kernel is shorter than the stride",
             hint=f"add {[max(0, -s) for s in surplus]} to output_padding, lengthen the kernel, or give pad 0",
         )
-    begin = tuple(s // 2 for s in surplus)
-    return begin, tuple(s - b for s, b in zip(surplus, begin, strict=True))
+    return split_pads(surplus)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import onnx_ir as ir
 
-from graphc.spec.layers import Field, Init, Layer, LayerRef
+from graphc.spec.layers import Field, Init, Layer, LayerRef, WeightInit
 from graphc.spec.layers._axes import axis_of
 
 if TYPE_CHECKING:
     from graphc.spec.emit import Emitter
-
-WeightInit = Annotated[Init | None, Field(description="initialisation of the weight; default: the spec's")]
 
 
 class Dense(Layer):

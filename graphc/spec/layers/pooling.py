@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 import onnx_ir as ir
 
+from graphc.axis import Axis
 from graphc.spec.layers import Field, Layer, PerAxis
 from graphc.spec.layers._window import Dilation, Kernel, Pad, Window, per_axis, spatial_rank, window
 
@@ -121,26 +122,24 @@ def _pool_window(g: Emitter, x: ir.Value, pool: MaxPool | AvgPool) -> Window:
         pad=pool.pad,
     )
     for sizes in g.sizes(x):
-        for axis, size in enumerate(sizes[2:]):
-            _check_padding(g, view, axis, size, pool.ceil_mode)
+        _check_padding(g, view, view.axes(sizes[2:], ceil_mode=pool.ceil_mode), pool.ceil_mode)
     return view
 
 
-def _check_padding(g: Emitter, view: Window, axis: int, size: int, ceil_mode: bool) -> None:
+def _check_padding(g: Emitter, view: Window, axes: tuple[Axis, ...], ceil_mode: bool) -> None:
     """Every window must hold input; ONNX and its runtimes disagree about windows that do not."""
-    kernel, stride, dilation = view.kernel[axis], view.stride[axis], view.dilation[axis]
-    begin, end = view.begin[axis], view.end[axis]
-    if max(begin, end) >= kernel or (max(begin, end) and dilation > size):
-        g.fail(
-            f"pads {view.pads} let windows of {view.kernel} taps hold nothing but padding",
-            hint="pad less than the kernel, and dilate less than the input",
-        )
-    room = size + begin + end - dilation * (kernel - 1) - 1
-    if ceil_mode and -(-room // stride) * stride >= size + begin:
-        g.fail(
-            f"ceil_mode adds a window that starts behind the input of {size}",
-            hint="leave ceil_mode out, or pad less at the end",
-        )
+    for axis, begin, end in zip(axes, view.begin, view.end, strict=True):
+        pad = max(begin, end)
+        if pad >= axis.taps or (pad and axis.step > axis.input):
+            g.fail(
+                f"pads {view.pads} let windows of {view.kernel} taps hold nothing but padding",
+                hint="pad less than the kernel, and dilate less than the input",
+            )
+        if ceil_mode and axis.pads[1] < end:  # the window that would reach the end is left out
+            g.fail(
+                f"ceil_mode adds a window that starts behind the input of {axis.input}",
+                hint="leave ceil_mode out, or pad less at the end",
+            )
 
 
 def _average_bins(g: Emitter, x: ir.Value, axis: int, bins: int, name: str | None) -> ir.Value:

@@ -196,8 +196,7 @@ class Gather(Layer):
 class Crop(Layer):
     """The centre of the first input, of the second's spatial sizes; of an odd rest the end loses more.
 
-    [N, C, spatial...] and a second input of the same rank. Both sizes may be symbolic if they differ by a
-    fixed amount.
+    [N, C, spatial...] and a second input of the same rank. Both sizes may be symbolic if they differ by a fixed amount.
     """
 
     def emit(self, g: Emitter, x: ir.Value, like: ir.Value) -> ir.Value:

@@ -1,111 +1,39 @@
-"""The doors to a spec: `expand` makes a network of a file, `build` a model with weights.
-
-In between, the module of the file is put together to a network: the interface at both ends, what the nodes
-expand to, and what training adds.
-"""
+"""Puts a network together: the interface at both ends, what the nodes expand to, and what training adds."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import prod
-from pathlib import Path
 
 import onnx_ir as ir
 
-from graphc.errors import GraphcError, Where, suggest
-from graphc.limits import DEFAULT, Limits
-from graphc.spec.bounds import least_items
+from graphc.errors import GraphcError, Where
 from graphc.spec.diagnose import located, shown
-from graphc.spec.document import parse
 from graphc.spec.emit import Emitter
-from graphc.spec.expansion import Body, Expander
+from graphc.spec.expansion.bounds import least_items
+from graphc.spec.expansion.expander import Body, Expander
 from graphc.spec.interfaces import TensorType, points_of, sizes_at, written
 from graphc.spec.items import Item
 from graphc.spec.language import Target
-from graphc.spec.modules import COMMAND_LINE, Loader, Module, parsed_overrides
+from graphc.spec.modules import Loader, Module, parsed_overrides
 from graphc.spec.network import Loss, Network, Training, WeightSource
+from graphc.spec.parameters import PRECISIONS
 from graphc.spec.problems import Problems, Stop
-from graphc.spec.project import Opened, Project, root_of, split_variant
+from graphc.spec.project import Opened, Project
 from graphc.spec.scope import POISON, Frame, Outputs, Poisoned
-from graphc.spec.tree import Mapping as MappingTree
-from graphc.spec.tree import Scalar, Sequence, Tree
+from graphc.spec.tree import MappingNode, SequenceNode
 from graphc.spec.weights import Weights
-
-FLOATS = {"fp32": ir.DataType.FLOAT, "fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16}
-
-
-def expand(
-    source: str | Path,
-    *,
-    variant: str | None = None,
-    params: Mapping[str, object] | None = None,
-    dims: Mapping[str, int] | None = None,
-    target: str | None = None,
-    limits: Limits = DEFAULT,
-    max_errors: int = 20,
-) -> Network:
-    """The network of a spec file, without weights: `expand("edsr.yaml@x4", params={"feats": 32})`.
-
-    `params` overrides the spec's parameters; texts are read as YAML values. `dims` gives dimensions one size each.
-    `target` names one of its targets. Raises one GraphcError that carries every independent error of the spec.
-    """
-    path = source
-    if isinstance(source, str):
-        path, named = split_variant(source)
-        variant = variant if variant is not None else named
-    project = Project(root_of(Path(path)), limits)
-    tree, opened = project.open(Path(path))
-    tree = _fixed(_narrowed(tree, target), dims or {})
-    return _Expansion(project, tree, opened, target, max_errors).network(variant, params or {})
+from graphc.splice import Names
 
 
-def expand_text(
-    text: str,
-    file: str = "spec.yaml",
-    *,
-    root: Path | None = None,
-    variant: str | None = None,
-    params: Mapping[str, object] | None = None,
-    dims: Mapping[str, int] | None = None,
-    target: str | None = None,
-    limits: Limits = DEFAULT,
-    max_errors: int = 20,
-) -> Network:
-    """As `expand`, for the text of a spec that stands in the folder `root` (default: the current one)."""
-    project = Project(root or Path(), limits)
-    project.adopt(file, root or Path())
-    tree = _fixed(_narrowed(project.extended(parse(text, file, limits), None), target), dims or {})
-    return _Expansion(project, tree, None, target, max_errors).network(variant, params or {})
-
-
-def build(
-    source: str | Path,
-    *,
-    variant: str | None = None,
-    params: Mapping[str, object] | None = None,
-    dims: Mapping[str, int] | None = None,
-    target: str | None = None,
-    seed: int | None = None,
-    limits: Limits = DEFAULT,
-) -> ir.Model:
-    """The inference model of a spec file, with weights; arguments and errors as for `expand`.
-
-    `seed` overrides the spec's seed for initialised weights.
-    """
-    network = expand(source, variant=variant, params=params, dims=dims, target=target, limits=limits)
-    network.fill(seed=seed, limits=limits)
-    return network.model()
-
-
-# ---------------------------------------------------------------- expansion
-
-
-class _Expansion:
+class Expansion:
     """One expansion of one spec."""
 
     def __init__(
-        self, project: Project, tree: MappingTree, opened: Opened | None, target: str | None, max_errors: int
+        self, project: Project, tree: MappingNode, opened: Opened | None, target: str | None, max_errors: int
     ) -> None:
         self.project, self.opened, self.target = project, opened, target
         self.tree = tree
@@ -114,14 +42,10 @@ class _Expansion:
     def network(self, variant: str | None, params: Mapping[str, object]) -> Network:
         """Raises one GraphcError that carries what is wrong."""
         network = None
-        try:
-            module = Loader(self.project, self.problems).load(
-                self.tree, self.opened, variant=variant, overrides=parsed_overrides(params)
-            )
-            if module is not None:
-                network = self._expanded(module)
-        except Stop:
-            pass
+        with _uncollected(), suppress(Stop):
+            loader = Loader(self.project, self.problems)
+            module = loader.load(self.tree, self.opened, variant=variant, overrides=parsed_overrides(params))
+            network = self._expanded(module) if module else None
         self.problems.raise_all()
         assert network is not None  # there is a network, or a problem
         return network
@@ -132,8 +56,9 @@ class _Expansion:
         g = Emitter(
             points_of(spec.dims),
             opset=target.opset,
-            float_type=FLOATS[target.precision],
+            float_type=PRECISIONS[target.precision],
             max_nodes=self.project.limits.graph_nodes,
+            bounded=all(dim.max is not None for dim in spec.dims.values()),
         )
         x = Expander(g, self.problems, self.project.limits, self.project.source)
         body = Body(module, Frame(module.variables))
@@ -146,99 +71,47 @@ class _Expansion:
         nodes = tuple(g.nodes)
         training = None if spec.train is None else _training(x, body, len(nodes))
         _name_values(g, inputs, outputs, training)
-        sources = [WeightSource("", spec.weights or Weights(), *self._written(module, "weights"))]
+        sources = [self._source("", spec.weights or Weights(), module.place("weights"))]
         sources += self._imported_weights(module)
         return Network(spec, g, tuple(inputs), tuple(outputs), nodes, target, training, tuple(sources))
 
-    def _written(self, module: Module, *keys: str) -> tuple[Path, Where]:
-        """The folder that a section's files are named from, and the section's place."""
-        where = module.place(*keys)
-        return self.project.directory(where.file), where
+    def _source(self, prefix: str, weights: Weights, where: Where) -> WeightSource:
+        return WeightSource(prefix, weights, self.project.directory(where.file), self.project.root, where)
 
     def _imported_weights(self, module: Module) -> Iterator[WeightSource]:
         """The weights of each import: those given where it is imported, or else its own."""
         for name, imported in module.imports.items():
             assert imported.declared is not None  # it was imported
             if imported.declared.weights is not None:
-                written = self._written(module, "imports", name, "weights")
-                yield WeightSource(imported.path, imported.declared.weights, *written)
+                where = module.place("imports", name, "weights")
+                yield self._source(imported.path, imported.declared.weights, where)
             elif imported.spec.weights is not None:
-                yield WeightSource(imported.path, imported.spec.weights, *self._written(imported, "weights"))
+                yield self._source(imported.path, imported.spec.weights, imported.place("weights"))
             yield from self._imported_weights(imported)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's collector of cycles, which would take half of the time: everything here lives on.
+
+    What a refused spec leaves to it is bounded by the limits.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _check_size(x: Expander, module: Module) -> None:
     blocks = module.section("blocks")
-    known = blocks.entries if isinstance(blocks, MappingTree) else {}
+    known = blocks.entries if isinstance(blocks, MappingNode) else {}
     try:
-        x.trace.check_items(least_items(module.section("nodes"), known, x.trace.limits.block_depth))
+        x.trace.check_items(least_items(module.section("nodes"), known, module.variables, x.trace.limits.block_depth))
     except GraphcError as error:
         x.trace.report(error, module.tree.keys["nodes"])
-
-
-def _narrowed(tree: MappingTree, target: str | None) -> MappingTree:
-    """The spec with the dims that a target narrows.
-
-    Raises GraphcError: spec/unknown-target, spec/undeclared-dim.
-    """
-    if target is None:
-        return tree
-    targets = tree.get("targets")
-    known = targets.entries if isinstance(targets, MappingTree) else {}
-    if target not in known:
-        raise GraphcError(
-            f"unknown target '{target}'",
-            code="spec/unknown-target",
-            where=tree.keys.get("targets", tree.where),
-            hint=suggest(target, known) or "this spec has no targets",
-        )
-    chosen = known[target]
-    shapes = chosen.get("shapes") if isinstance(chosen, MappingTree) else None
-    if not isinstance(shapes, MappingTree):
-        return tree
-    return _with_dims(tree, shapes)
-
-
-def _fixed(tree: MappingTree, sizes: Mapping[str, int]) -> MappingTree:
-    """The spec with one size for each of these dims. Raises GraphcError (spec/undeclared-dim)."""
-    given: dict[str, Tree] = {name: Scalar(size, COMMAND_LINE) for name, size in sizes.items()}
-    return _with_dims(tree, MappingTree(given, COMMAND_LINE, dict.fromkeys(sizes, COMMAND_LINE)))
-
-
-def _with_dims(tree: MappingTree, changed: MappingTree) -> MappingTree:
-    """The spec with other dims. Raises GraphcError (spec/undeclared-dim, spec/bad-value for a size out of range)."""
-    dims = tree.get("dims")
-    declared = dims.entries if isinstance(dims, MappingTree) else {}
-    for name in changed:
-        if name not in declared:
-            raise GraphcError(
-                f"dimension '{name}' is not declared",
-                code="spec/undeclared-dim",
-                where=changed.keys.get(name, changed.where),
-                hint=suggest(name, declared) or "this spec has no dims",
-            )
-        _check_range(name, declared[name], changed.entries[name])
-    if not isinstance(dims, MappingTree):
-        return tree
-    merged = replace(dims, entries={**dims.entries, **changed.entries}, keys={**dims.keys, **changed.keys})
-    return replace(tree, entries={**tree.entries, "dims": merged})
-
-
-def _check_range(name: str, declared: Tree, size: Tree) -> None:
-    if not (isinstance(declared, MappingTree) and isinstance(size, Scalar) and isinstance(size.value, int)):
-        return
-    bounds = {key: value.value for key, value in declared.entries.items() if isinstance(value, Scalar)}
-    least, most, step = (bounds.get(key) for key in ("min", "max", "multiple_of"))
-    low = isinstance(least, int) and size.value < least
-    high = isinstance(most, int) and size.value > most
-    if low or high or (isinstance(step, int) and size.value % step):
-        allowed = ", ".join(f"{key}: {value}" for key, value in bounds.items() if key != "opt")
-        raise GraphcError(
-            f"{name} = {size.value} is not in the range of the dimension",
-            code="spec/bad-value",
-            where=size.where,
-            hint=f"it is declared {{{allowed}}}",
-        )
 
 
 def _inputs(x: Expander, body: Body, types: Mapping[str, str], *section: str) -> list[ir.Value]:
@@ -338,7 +211,7 @@ def _training(x: Expander, body: Body, start: int) -> Training | None:
 
 def _losses(x: Expander, body: Body) -> Iterator[Loss]:
     section = body.module.section("train", "losses")
-    for tree in section.items if isinstance(section, Sequence) else ():
+    for tree in section.items if isinstance(section, SequenceNode) else ():
         body.frame.previous = None
         x.item(tree, body)
         outputs = body.frame.previous
@@ -374,13 +247,7 @@ def _name_values(g: Emitter, inputs: list[ir.Value], outputs: list[ir.Value], tr
     """Give every value a name of its own: the interface and the weights keep theirs, the rest make way."""
     fixed = [*inputs, *outputs, *(training.inputs if training else ())]
     fixed += [parameter.value for parameter in g.parameters.values()]
-    taken = {value.name for value in fixed}
-    kept = set(fixed)
+    names, kept = Names(value.name for value in fixed), set(fixed)
     for value in (*g.constants.values(), *(output for node in g.nodes for output in node.outputs)):
-        if value in kept:
-            continue
-        name, number = value.name, 1
-        while value.name in taken:
-            number += 1
-            value.name = f"{name}_{number}"
-        taken.add(value.name)
+        if value not in kept:
+            value.name = names.fresh(value.name or "")

@@ -11,22 +11,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from itertools import chain
+from functools import partial
 
 import onnx_ir as ir
 
-from graphc.errors import GraphcError, Note, Where, collect, suggest
+from graphc.errors import GraphcError, Note, Where, collect
 from graphc.limits import Limits
 from graphc.metadata import LINT, STOP_GRADIENT
-from graphc.spec import operators, structures
-from graphc.spec.calls import call_block, call_import
 from graphc.spec.diagnose import located, shown, validated
 from graphc.spec.emit import Emitter
+from graphc.spec.expansion import operators, structures
+from graphc.spec.expansion.calls import call_block, call_import
 from graphc.spec.items import Item, id_of, parse_item
-from graphc.spec.layers import Layer, as_arguments, layers
+from graphc.spec.layers import Layer, as_arguments, find
 from graphc.spec.modules import Module
-from graphc.spec.problems import LIMIT, Problems
+from graphc.spec.problems import LIMIT, Problems, Trace
 from graphc.spec.scope import (
     POISON,
     Frame,
@@ -38,10 +37,7 @@ from graphc.spec.scope import (
     placed,
     value_of,
 )
-from graphc.spec.trace import Trace
-from graphc.spec.tree import Mapping as MappingTree
-from graphc.spec.tree import Scalar, Tree
-from graphc.spec.tree import Sequence as SequenceTree
+from graphc.spec.tree import MappingNode, ScalarNode, SequenceNode, Tree
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class Expander:
 
     def body(self, items: Tree | None, body: Body, until: str | None = None) -> Outputs | None:
         """Expand a list of items, up to the one with the id `until`; returns what the last one gives."""
-        for tree in items.items if isinstance(items, SequenceTree) else ():
+        for tree in items.items if isinstance(items, SequenceNode) else ():
             self.item(tree, body)
             if until is not None and id_of(tree) == until and body.frame.find(until):
                 break
@@ -213,13 +209,10 @@ class Expander:
             return partial(call_import, self)
         if item.what[:1].isupper():
             return partial(operators.emit, self)
-        if item.what in layers():
-            return self._layer
-        known = chain(module.spec.blocks, module.spec.imports, layers(), structures.FORMS)
-        raise GraphcError(f"unknown layer '{item.what}'", code="spec/unknown-layer", hint=suggest(item.what, known))
+        others = (*module.spec.blocks, *module.spec.imports, *structures.FORMS)
+        return partial(self._layer, find(item.what, others))
 
-    def _layer(self, item: Item, body: Body) -> Outputs:
-        cls = layers()[item.what]
+    def _layer(self, cls: type[Layer], item: Item, body: Body) -> Outputs:
         arguments = None if item.arguments is None else self.value(item.arguments, body)
         made = validated(
             cls,
@@ -228,7 +221,7 @@ class Expander:
             owner=item.what,
             unknown="spec/unknown-argument",
         )
-        least, most = arity(cls)
+        least, most = cls.arity()
         given = self.inputs(item, body, least, most)
         values = [None if one is None and i >= least else self.single(one, item) for i, one in enumerate(given)]
         with self.scope(item, body), self.emitting(item, [value for value in values if value is not None]):
@@ -283,7 +276,7 @@ class Expander:
     def _named(self, source: Tree, body: Body) -> list[Input]:
         errors: list[GraphcError] = []
         found: list[Input] = []
-        for tree in source.items if isinstance(source, SequenceTree) else (source,):
+        for tree in source.items if isinstance(source, SequenceNode) else (source,):
             try:
                 found.append(self._input(tree, body))
             except GraphcError as error:
@@ -293,15 +286,15 @@ class Expander:
         return found
 
     def _input(self, tree: Tree, body: Body) -> Input:
-        if isinstance(tree, MappingTree):
+        if isinstance(tree, MappingNode):
             raise GraphcError(
                 "an input is the name of a value",
                 code="spec/bad-type",
                 hint="give the item that makes it an id, and name that",
             )
-        if isinstance(tree, Scalar) and tree.value in (None, ""):
+        if isinstance(tree, ScalarNode) and tree.value in (None, ""):
             return None
-        if isinstance(tree, Scalar) and isinstance(tree.value, str) and not is_expression(tree):
+        if isinstance(tree, ScalarNode) and isinstance(tree.value, str) and not is_expression(tree):
             return body.frame.resolve(tree.value)
         return Literal(self.value(tree, body))
 
@@ -325,7 +318,7 @@ class Expander:
 
     def _spelled(self, item: Item) -> str:
         source = item.section("from")
-        return str(source.value) if isinstance(source, Scalar) else "the previous item"
+        return str(source.value) if isinstance(source, ScalarNode) else "the previous item"
 
     def begin(self, item: Item, body: Body) -> Outputs | None:
         """What the body of a form begins with: `from`, or else the previous output."""
@@ -340,9 +333,3 @@ class Expander:
         if outputs is None:
             raise GraphcError(f"{what} gives nothing: it has no items and no input", code="spec/empty-output")
         return outputs
-
-
-@cache
-def arity(cls: type[Layer]) -> tuple[int, int | None]:
-    """(fewest, most) inputs of a layer; see `Layer.arity`."""
-    return cls.arity()

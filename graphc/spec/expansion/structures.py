@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence as Values
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,11 @@ from graphc.spec.diagnose import shown, validated
 from graphc.spec.items import Item
 from graphc.spec.language import Branch, Residual
 from graphc.spec.scope import Outputs
-from graphc.spec.tree import Mapping, Scalar, Sequence, Tree
+from graphc.spec.tree import MappingNode, ScalarNode, SequenceNode, Tree
 
 if TYPE_CHECKING:
     from graphc.spec.emit import Emitter
-    from graphc.spec.expansion import Body, Expander
+    from graphc.spec.expansion.expander import Body, Expander
 
 COUNTER = "i"  # the loop variable of `repeat: 3`
 
@@ -36,12 +35,12 @@ def repeat(x: Expander, item: Item, body: Body) -> Outputs:
     return x.given(outputs, "the repeat")
 
 
-def _iterations(x: Expander, item: Item, body: Body) -> tuple[str, Values[object]]:
+def _iterations(x: Expander, item: Item, body: Body) -> tuple[str, Sequence[object]]:
     tree = item.section("repeat")
     if tree is None:
         raise GraphcError("'repeat' needs a count or {name: list}", code="spec/missing-argument")
     variable, source = COUNTER, tree
-    if isinstance(tree, Mapping):
+    if isinstance(tree, MappingNode):
         if len(tree.entries) != 1:
             raise GraphcError("'repeat' takes one loop variable", code="spec/bad-type", where=tree.where)
         variable, source = next(iter(tree.entries.items()))
@@ -109,7 +108,7 @@ def branch(x: Expander, item: Item, body: Body) -> Outputs:
     )
     begin = x.begin(item, body)
     paths = parts["paths"]
-    assert isinstance(paths, Sequence)
+    assert isinstance(paths, SequenceNode)
     with x.scope(item, body), x.trace.entered(item.where):
         found = []
         for index, path in enumerate(paths):
@@ -151,15 +150,15 @@ def _check_paths(x: Expander, form: Branch, values: list[ir.Value]) -> None:
 def _parts(item: Item, body_key: str) -> dict[str, Tree]:
     """The arguments of a form; a list alone is its body."""
     tree = item.arguments
-    if isinstance(tree, Mapping):
+    if isinstance(tree, MappingNode):
         return dict(tree.entries)
-    return {body_key: tree if tree is not None else Scalar(None, item.where)}
+    return {body_key: tree if tree is not None else ScalarNode(None, item.where)}
 
 
 def _checkable(x: Expander, tree: Tree, body: Body) -> object:
     """A part of a form as its model sees it: bodies only as far as being lists, all else evaluated."""
-    if isinstance(tree, Sequence):
-        return [[] if isinstance(item, Sequence) else None for item in tree]
+    if isinstance(tree, SequenceNode):
+        return [[] if isinstance(item, SequenceNode) else None for item in tree]
     return x.value(tree, body)
 
 

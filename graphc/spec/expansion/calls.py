@@ -14,11 +14,10 @@ from graphc.spec.items import Item
 from graphc.spec.language import Block
 from graphc.spec.modules import Module, bind
 from graphc.spec.scope import DynamicDim, Frame, Outputs, Poisoned, placed
-from graphc.spec.tree import Mapping as MappingTree
-from graphc.spec.tree import Scalar, Tree
+from graphc.spec.tree import MappingNode, Tree
 
 if TYPE_CHECKING:
-    from graphc.spec.expansion import Body, Expander
+    from graphc.spec.expansion.expander import Body, Expander
 
 
 def call_block(x: Expander, item: Item, body: Body) -> Outputs:
@@ -43,9 +42,9 @@ def call_block(x: Expander, item: Item, body: Body) -> Outputs:
 def _block_arguments(x: Expander, item: Item, body: Body, block: Block) -> dict[str, object]:
     """The parameters that a call gives; a value that is no mapping is the block's first parameter."""
     tree = item.arguments
-    if tree is None or (isinstance(tree, Scalar) and tree.value is None):
+    if tree is None:
         trees: dict[str, Tree] = {}
-    elif isinstance(tree, MappingTree):
+    elif isinstance(tree, MappingNode):
         trees = dict(tree.entries)
     elif block.params:
         trees = {next(iter(block.params)): tree}
@@ -125,7 +124,7 @@ def _named(x: Expander, frame: Frame, names: list[str], tree: Tree | None) -> Ou
         try:
             found[name] = frame.resolve(name)
         except GraphcError as error:
-            where = located(tree, (name,), key=True) if isinstance(tree, MappingTree) else None
+            where = located(tree, (name,), key=True) if isinstance(tree, MappingNode) else None
             x.trace.report(placed(error, where or (located(tree, (index,)) if tree else None)))
             raise Poisoned from None
     outputs = Outputs.together(list(found.values()))

@@ -21,11 +21,12 @@ import onnx_ir as ir
 from graphc.errors import GraphcError, collect, suggest
 from graphc.spec.diagnose import shown
 from graphc.spec.items import Item
+from graphc.spec.parameters import PRECISIONS
 from graphc.spec.scope import Literal, Outputs
-from graphc.spec.tree import Mapping, Scalar, Tree
+from graphc.spec.tree import MappingNode, Tree
 
 if TYPE_CHECKING:
-    from graphc.spec.expansion import Body, Expander
+    from graphc.spec.expansion.expander import Body, Expander
 
 OUTPUTS = "outputs"  # no ONNX operator has an attribute of that name
 Schema = onnx.defs.OpSchema
@@ -37,7 +38,7 @@ ELEMENTS: dict[str, tuple[tuple[type, ...], str]] = {
     "STRING": ((str,), "a text"),
 }
 INTEGERS = (ir.DataType.INT64, ir.DataType.INT32)
-FLOATS = (ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+FLOATS = (*PRECISIONS.values(), ir.DataType.DOUBLE)
 
 
 def emit(x: Expander, item: Item, body: Body) -> Outputs:
@@ -78,8 +79,8 @@ def schema_of(name: str, opset: int) -> Schema:
 def _attributes(x: Expander, schema: Schema, item: Item, body: Body) -> tuple[dict[str, Any], int]:
     """The attributes of the node and its number of outputs; all that is wrong is raised together."""
     tree = item.arguments
-    entries = tree.entries if isinstance(tree, Mapping) else {}
-    if not isinstance(tree, Mapping) and not (tree is None or (isinstance(tree, Scalar) and tree.value is None)):
+    entries = tree.entries if isinstance(tree, MappingNode) else {}
+    if not (tree is None or isinstance(tree, MappingNode)):
         raise GraphcError(
             f"{schema.name}: an ONNX operator takes a mapping of attributes",
             code="spec/bad-type",
@@ -100,7 +101,7 @@ def _attributes(x: Expander, schema: Schema, item: Item, body: Body) -> tuple[di
                 raise GraphcError(
                     f"{schema.name}: unknown attribute '{name}'",
                     code="spec/unknown-argument",
-                    where=tree.keys.get(name) if isinstance(tree, Mapping) else None,
+                    where=tree.keys.get(name) if isinstance(tree, MappingNode) else None,
                     hint=suggest(name, schema.attributes) or f"{schema.name} has no attributes",
                 )
         except GraphcError as error:
