@@ -15,8 +15,9 @@ class Cost:
 
     `mac` is a multiply-add of a contraction: a convolution, a product of matrices, an interpolation. That is what
     papers and tools call MACs. The affine map of a normalisation or the squares of a variance are a `mul` and an `add`
-    each. `mac` is dense: taps on padding count. `padding_mac` says how many of them meet padding, `stretching_mac` how
-    many more an algorithm does that stretches an operand with zeros and then slides at stride 1 (fewer: negative).
+    each. Counts are dense: taps on padding and masked pairs count. `padding_mac` says how many of the multiply-adds are
+    such, `padding_step` how many of the other operations; `stretching_mac` how many multiply-adds more (fewer:
+    negative) an algorithm does that stretches an operand with zeros and then slides at stride 1.
 
     `transcendental` is one evaluation of exp, log, sqrt, pow, erf, a trigonometric function or the like.
     """
@@ -30,6 +31,7 @@ class Cost:
     bytes_read: int = 0
     bytes_written: int = 0
     padding_mac: int = 0
+    padding_step: int = 0
     stretching_mac: int = 0
 
     def __add__(self, other: Cost) -> Cost:
@@ -42,7 +44,7 @@ class Cost:
 
     @property
     def effective_mac(self) -> int:
-        """Multiply-adds on real elements: padding left out."""
+        """Multiply-adds on real elements: padding and masked pairs left out."""
         return self.mac - self.padding_mac
 
     @property
@@ -54,6 +56,11 @@ class Cost:
     def flops(self) -> int:
         """Floating-point operations: 2·mac and one for each of the rest."""
         return 2 * self.mac + self.add + self.mul + self.cmp + self.div + self.transcendental
+
+    @property
+    def effective_flops(self) -> int:
+        """Floating-point operations on real elements."""
+        return self.flops - 2 * self.padding_mac - self.padding_step
 
     @property
     def bytes(self) -> int:

@@ -48,8 +48,9 @@ def fold(
     if _may_be_large(op_type, contents):
         return None
     result = _evaluate(op_type, contents, attrs, opset)
-    small = result is not None and result.size <= MAX_ELEMENTS and result.dtype.kind in "iub"
-    return [result] if small else None
+    if result is None or result.size > MAX_ELEMENTS or result.dtype.kind not in "iub":
+        return None
+    return [result]
 
 
 def _may_be_large(op_type: str, contents: Sequence[np.ndarray | None]) -> bool:

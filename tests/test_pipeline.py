@@ -188,4 +188,3 @@ def test_totals_know_the_forms_of_symbolic_sizes_and_every_graph() -> None:
     """)
     counted = summarise(branches)
     assert (counted.nodes, counted.parameters, counted.weight_bytes) == (3, 2, 8)
-    assert not counted.forward.complete

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from light import light_models, load_light
 from nets import Net
 from networks import path_of, variants
 
@@ -239,11 +240,23 @@ def test_statistics_are_buffers_and_slopes_train():
     assert (report.params, report.buffers) == (4 + 4 + 4, 4 + 4)
 
 
-def test_an_input_that_has_a_default_is_data():
+def test_a_weight_that_is_also_an_input_is_a_weight():
     net = Net()
     x, weight = net.input("x", [2, 3]), net.normal(3, 4)
     net.inputs.append(weight)
-    assert cost(net.model(y=net.op("MatMul", x, weight))).params == 0
+    assert macs(cost(net.model(y=net.op("MatMul", x, weight)))) == (24, 24, 0)
+
+
+@pytest.mark.parametrize("name", light_models())
+def test_light_models_are_costed_completely(name):
+    """IR 3: every weight is an input too, and Reshape's target is among them."""
+    model = load_light(name)
+    report = cost(model)
+    assert report.uncosted == ()
+    assert report.memory.unknown == ""
+    floats = [v for v in model.graph.initializers.values() if v.dtype == ir.DataType.FLOAT and v.uses()]
+    assert report.params + report.buffers == sum(prod(v.shape.numpy()) for v in floats)
+    assert report.totals.filter_grad.mac == report.totals.forward.mac
 
 
 def test_globs_freeze_by_name():

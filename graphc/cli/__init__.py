@@ -13,6 +13,7 @@ from graphc import __version__
 from graphc.cli import outcome
 from graphc.cli.build import build
 from graphc.cli.check import check
+from graphc.cli.cost import cost, cost_diff
 from graphc.cli.env import env
 from graphc.cli.explain import explain
 from graphc.cli.layers import layers
@@ -20,16 +21,18 @@ from graphc.cli.new import new
 from graphc.cli.passes import passes
 from graphc.cli.render import render
 from graphc.cli.schema import schema
+from graphc.cli.verbs import Verbs
 
 app = typer.Typer(
     name="graphc",
+    cls=Verbs,
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help: half the time, and nothing that a pipe or a search stumbles over
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for verb in (build, check, render, explain, passes, layers, schema, new, env):
-    app.command()(verb)
+for verb in (build, check, cost, cost_diff, render, explain, passes, layers, schema, new, env):
+    app.command(verb.__name__.replace("_", " "))(verb)
 
 
 def _print_version(asked: bool) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from graphc.cli.options import Dims, LimitPairs, Params, Source, integers, limits, pairs, split
-from graphc.cli.outcome import FINDINGS, guarded, write
+from graphc.cli.options import Dims, FreezeInputs, LimitPairs, Params, Source, integers, limits, pairs, split
+from graphc.cli.outcome import FINDINGS, guarded, show, tell, write
 from graphc.cli.progress import progress
 from graphc.errors import GraphcError
 
@@ -76,6 +77,7 @@ def cost(
     freeze: Freeze = None,
     optimizer: Optimizer = None,
     precision: Precision = None,
+    freeze_inputs: FreezeInputs = False,
     by: By = None,
     depth: Depth = 1,
     sort: Sort = None,
@@ -101,15 +103,121 @@ def cost(
     """
     if format == "json" and (by or sort or top):
         raise GraphcError("--by, --sort and --top are for tables: JSON holds every node", code="run/usage")
+    if optimizer and not train:
+        raise GraphcError("--optimizer is for a training step", code="run/usage", hint="add --train")
     from graphc.analysis.conventions import CONVENTIONS
     from graphc.report.cost import View, printed
 
     counting = CONVENTIONS[convention]
     if train and counting.forward_only:
         raise GraphcError(f"{convention} counts the forward pass only", code="run/usage", hint="leave out --train")
+    settings = _settings(batch, dim, freeze, optimizer, precision, limit)
+    _require_writable(output, source)
+    (report,) = _counted(source, [train], pairs(params, "--set"), freeze_inputs, settings)
+    _put(printed(report, source, View(counting, by, depth, sort, top), format), format, output)
+
+
+@guarded
+def cost_diff(
+    a: A,
+    b: B,
+    fail_if: FailIf = None,
+    batch: Batch = None,
+    dim: Dims = None,
+    params: Params = None,
+    freeze: Freeze = None,
+    optimizer: Optimizer = None,
+    precision: Precision = None,
+    freeze_inputs: FreezeInputs = False,
+    top: DiffTop = 10,
+    limit: LimitPairs = None,
+    format: DiffFormat = "text",
+    output: Output = None,
+) -> None:
+    """Compare what two models cost, in an inference and in a training step. Exit code 1 past a threshold.
+
+    Every measure says its phase and its unit: inference_bytes, training_macs, peak_training_bytes, params.
+    A threshold on one that is only a lower bound fails: something in it is not known.
+
+    \b
+    Examples:
+      graphc cost diff model.onnx optimised.onnx
+      graphc cost diff old.yaml new.yaml --fail-if 'training_macs:+1%' --fail-if 'params:+0'
+      graphc cost diff edsr.yaml@x2 edsr.yaml@x4 --format md
+    """
+    from graphc.analysis.cost_diff import Costs, diff, threshold
+    from graphc.report.cost_diff import printed
+    from graphc.source import is_model
+
+    thresholds = [threshold(text) for text in fail_if or ()]
+    settings, given = _settings(batch, dim, freeze, optimizer, precision, limit), pairs(params, "--set")
+    _require_writable(output, a, b)
+
+    def costs(source: str) -> Costs:
+        model = is_model(source)
+        of_spec, frozen = {} if model else given, freeze_inputs and model
+        return Costs(*_counted(source, [True, False], of_spec, frozen, settings))
+
+    found = diff(costs(a), costs(b), thresholds)
+    _put(printed(found, a, b, format, top), format, output)
+    if found.failed:
+        raise typer.Exit(FINDINGS)
+
+
+def _settings(
+    batch: int | None,
+    dim: list[str] | None,
+    freeze: list[str] | None,
+    optimizer: str | None,
+    precision: str | None,
+    limit: list[str] | None,
+) -> dict[str, Any]:
+    """Arguments of `graphc.cost`."""
+    return {
+        "batch": batch,
+        "dims": integers(dim, "--dim"),
+        "freeze": freeze or (),
+        "optimizer": optimizer,
+        "precision": precision,
+        "limits": limits(limit),
+    }
+
+
+def _counted(
+    source: str, phases: Sequence[bool], params: dict[str, str], freeze_inputs: bool, settings: dict[str, Any]
+) -> list[CostReport]:
+    """What a source costs in a training step (True) and in an inference (False), as asked."""
+    from graphc.analysis.training import cost
+    from graphc.model import load
+    from graphc.source import is_model
+
+    if freeze_inputs and not is_model(source):
+        raise GraphcError(f"--freeze-inputs is for models, and {source} is a spec", code="run/usage")
     with progress() as say:
         say(f"counting {source}")
-        report = _counted(source, train, batch, dim, params, freeze, optimizer, precision, limit)
-    _put(printed(report, source, View(counting, by, depth, sort, top), format), output)
+        opened = load(source, freeze_inputs=freeze_inputs, limits=settings["limits"]) if is_model(source) else source
+        reports = [cost(opened, training=training, params=params, **settings) for training in phases]
+    overridable = 0 if isinstance(opened, str) else sum(value.is_initializer() for value in opened.graph.inputs)
+    if overridable and any(report.uncosted for report in reports):
+        tell(f"note: a caller of {source} can override its initializers; --freeze-inputs makes constants of them")
+    return reports
 
 
+def _require_writable(output: Path | None, *sources: str) -> None:
+    """Ask before the work, not after."""
+    from graphc.model import require_writable
+
+    if output is not None:
+        require_writable(output, sources=[split(source)[0] for source in sources])
+
+
+def _put(text: str, format: str, output: Path | None) -> None:
+    """Text may be wrapped for a terminal; what programs read is not."""
+    from graphc.report.page import Page
+
+    if output is not None:
+        write(output, text)
+    elif format == "text":
+        show(Page(text, None))
+    else:
+        print(text.rstrip())

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import textwrap
 import traceback
 import warnings
@@ -70,10 +71,21 @@ def show(page: Page, format: str = "text") -> None:
 
 
 def write(path: Path, text: str, *, overwrite: bool = True) -> None:
-    """Write a text file. Raises GraphcError: run/usage if it exists and must not, run/write-failed."""
+    """Write a text file, whole or not at all.
+
+    What is no file, such as /dev/null, is written to. Raises GraphcError: run/usage if it exists and must not,
+    run/write-failed.
+    """
+    content = f"{text.rstrip()}\n"
     try:
-        with path.open("w" if overwrite else "x", encoding="utf-8") as file:
-            file.write(f"{text.rstrip()}\n")
+        if overwrite and (path.is_file() or not path.exists()):
+            with tempfile.TemporaryDirectory(prefix=".graphc-", dir=path.parent) as directory:
+                written = Path(directory) / path.name
+                written.write_text(content, encoding="utf-8")
+                os.replace(written, path)
+        else:
+            with path.open("w" if overwrite else "x", encoding="utf-8") as file:
+                file.write(content)
     except FileExistsError:
         raise GraphcError(f"'{path}' exists", code="run/usage", hint="choose another name") from None
     except OSError as error:

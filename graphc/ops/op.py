@@ -7,7 +7,7 @@ uncosted, which is not zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar, TypeVar
@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from graphc.convolution import static_shape
 from graphc.costs import ZERO, Cost
+from graphc.ops.bodies import Scope
 from graphc.view import Refusal, View
 
 
@@ -40,6 +41,10 @@ class Op:
     """
 
     gradients: ClassVar[frozenset[int] | None] = None
+
+    def within(self, scope: Scope) -> Op:
+        """The same where these functions can be called; what runs no bodies does not care."""
+        return self
 
     def forward(self, view: View) -> Cost:
         """One run of the node."""
@@ -130,11 +135,8 @@ def traffic(view: View) -> Cost:
 
 def gradient_traffic(view: View, index: int, *operands: ir.Value | None) -> Cost:
     """The gradient of the first output and the `operands` read, the gradient towards that input written."""
-    out = size_in_bytes([view.node.outputs[0]])
-    return Cost(
-        bytes_read=out + size_in_bytes(operands),
-        bytes_written=size_in_bytes([view.node.inputs[index]]),
-    )
+    read = size_in_bytes([view.node.outputs[0], *operands])
+    return Cost(bytes_read=read, bytes_written=size_in_bytes([operand(view, index)]))
 
 
 # ---------------------------------------------------------------- what backward keeps
@@ -150,16 +152,19 @@ def buffer(bytes: int, what: str) -> tuple[Saved, ...]:
     return (Saved(None, bytes, what),)
 
 
-def broadcast_adds(view: View, index: int) -> Cost:
-    """The gradient of a broadcast operand is a sum over the copies: one add less than there are of each element."""
-    return Cost(add=elements(view.node.outputs[0]) - elements(_there(view, index)))
+def optional(view: View, index: int) -> ir.Value | None:
+    """The input at that index, None when it is absent."""
+    return view.node.inputs[index] if index < len(view.node.inputs) else None
 
 
-def _there(view: View, index: int) -> ir.Value:
-    value = view.node.inputs[index]
+def operand(view: View, index: int) -> ir.Value:
+    """The input at that index. Raises Refusal when it is absent."""
+    value = optional(view, index)
     if value is None:
         raise Refusal(f"{view.op_type} has no input {index}")
     return value
 
 
-Table = Mapping[str, Cost]
+def broadcast_adds(view: View, index: int) -> Cost:
+    """The gradient of a broadcast operand is a sum over the copies: one add less than there are of each element."""
+    return Cost(add=max(0, elements(view.node.outputs[0]) - elements(operand(view, index))))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-WIDTH = 12  # characters of a whole
 EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 
-def bar(share: float, width: int = WIDTH) -> str:
+def bar(share: float, width: int) -> str:
     """`bar(0.5, 4)` is `██`; a share from 0 to 1, rounded to an eighth of a character."""
     whole, part = divmod(round(8 * width * share), 8)
     return "█" * whole + EIGHTHS[part]

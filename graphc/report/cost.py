@@ -22,10 +22,11 @@ Format: TypeAlias = Literal["text", "json", "csv", "md", "html"]
 
 UNITS = {"multiply-adds": "MAC", "operations": "FLOP"}  # of conventions
 UNIT_OF = {"flops": "FLOP", "bytes": "B"}  # of quantities; the others are MAC
-WORDS = {"forward": "forward", "filter_grad": "filter gradient", "input_grad": "input gradient"}
+WORDS = {"forward": "forward", "filter_grad": "to filter", "input_grad": "to input"}
+NARROW, WIDE = 6, 12  # bars: with all directions beside them, 80 columns have room for the beginning of a name
 NOUNS: Mapping[By, str] = {"node": "node", "block": "block", "op": "operator"}
 USUAL: Mapping[By, Sort] = {"node": "total", "block": "order", "op": "total"}
-NODES, BLOCKS = 10, 40  # rows of an overview
+NODES, BLOCKS, UNCOSTED = 10, 40, 20  # rows of an overview
 FORMULA = ("=", "+", "-", "@")  # with what a spreadsheet begins one
 
 
@@ -71,10 +72,12 @@ def as_csv(report: CostReport, view: View) -> str:
     columns = [(f"{each}_{name}", each, of) for name, _, of in _quantities(view.convention) for each in DIRECTIONS]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["name", "what", *(name for name, _, _ in columns), "uncosted"])
+    writer.writerow(["name", "op_type", "nodes", *(name for name, _, _ in columns), "uncosted"])
     for row in found:
+        operators = {node.op_type for node in row.nodes}
+        op_type = operators.pop() if len(operators) == 1 else ""
         counts = [_known(row, direction, of) for _, direction, of in columns]
-        writer.writerow([_plain(row.name), _plain(row.what), *counts, _plain(row.reasons)])
+        writer.writerow([_plain(row.name), _plain(op_type), len(row.nodes), *counts, _plain(row.reasons)])
     return out.getvalue()
 
 
@@ -148,7 +151,8 @@ def _totals(report: CostReport, view: View) -> Table:
     if unknown:
         notes.append(f"lower bounds: of {plural(len(report.uncosted), 'node')} something is not known")
     head = ("", *(WORDS[each] for each in directions), "total" if report.training else "exactly")
-    return Table("totals", head, found, "<" + ">" * (len(directions) + 1), notes)
+    title = "totals, forward and of the gradients to filters and to inputs" if report.training else "totals"
+    return Table(title, head, found, "<" + ">" * (len(directions) + 1), notes)
 
 
 def _memory(report: CostReport) -> Table:
@@ -180,24 +184,24 @@ def _table(report: CostReport, view: View, by: By, sort: Sort, top: int | None) 
     found = rows(report, view.convention, by, view.depth)
     whole, longest = sum(row.total for row in found) or 1, max((row.total for row in found), default=0) or 1
 
-    def cells(row: Row, bar: float) -> list[Cell]:
+    def cells(row: Row, length: float) -> list[Cell]:
         counts = [_count(row, each, unit) for each in directions]
-        share = f"{100 * row.total / whole:.1f} %"
+        share = f"{100 * row.total / whole:.1f} %" if row.total or not row.reasons else ""
         sums = [_count(row, None, unit)] if report.training else []
-        return [*counts, *sums, share, Bar(bar), row.what, Name(row.name)]
+        return [*counts, *sums, share, Bar(length, NARROW if report.training else WIDE), Name(row.name, row.what)]
 
     shown, rest = arranged(found, sort, top)
     body = [cells(row, row.total / longest) for row in shown]
     if rest:
         body.append(cells(together(rest, plural(len(rest), f"more {NOUNS[by]}")), 0))
     sums = ["total"] if report.training else []
-    head = (*(WORDS[each] for each in directions), *sums, "share", "", "operator" if by == "node" else "", "name")
-    return Table(_title(by, sort, view), head, body, ">" * (len(directions) + len(sums) + 1) + "<<<")
+    head = (*(WORDS[each] for each in directions), *sums, "share", "", NOUNS[by])
+    return Table(_title(by, sort, view), head, body, ">" * (len(directions) + len(sums) + 1) + "<<")
 
 
 def _title(by: By, sort: Sort, view: View) -> str:
-    order = {"order": "in the order of the graph", "name": "by name", "total": "the costliest first"}
-    return f"{NOUNS[by]}s, {order.get(sort, f'by {WORDS.get(sort, sort)}')}, in {view.convention.name}"
+    order = {"order": "in the order of the graph", "total": "the costliest first"}.get(sort, f"by {sort}")
+    return f"{NOUNS[by]}s, {order}, in {view.convention.name}"
 
 
 def _count(row: Row, direction: str | None, unit: str) -> Cell:
@@ -207,8 +211,10 @@ def _count(row: Row, direction: str | None, unit: str) -> Cell:
 
 
 def _uncosted(report: CostReport) -> Table:
-    found = [[node.op_type, Name(node.name), node.uncosted] for node in report.uncosted]
-    return Table("uncosted", ("operator", "name", "reason"), found, "<<<")
+    found: list[list[Cell]] = [[Name(node.name, node.op_type), node.uncosted] for node in report.uncosted[:UNCOSTED]]
+    rest = len(report.uncosted) - len(found)
+    notes = [f"{plural(rest, 'more node')}: JSON and CSV have them all"] if rest else []
+    return Table("uncosted", ("node", "reason"), found, "<<", notes)
 
 
 def _directions(report: CostReport) -> tuple[str, ...]:

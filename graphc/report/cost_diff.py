@@ -46,10 +46,10 @@ def _row(name: str, before: Measure, after: Measure) -> list[Cell]:
 
 
 def _nodes(nodes: tuple[NodeChange, ...], top: int) -> Table:
-    rows: list[list[Cell]] = [[*_cells(each), _what(each), each.op_type, Name(each.name)] for each in nodes[:top]]
+    rows: list[list[Cell]] = [[*_cells(each), _what(each), Name(each.name, each.op_type)] for each in nodes[:top]]
     notes = [f"{plural(len(nodes) - top, 'more node')}"] if len(nodes) > top else []
-    head = (*(f"{quantity} {when}" for quantity in SHOWN for when in ("before", "after")), "", "operator", "name")
-    return Table("nodes that differ, in a training step", head, rows, ">>>><<<", notes)
+    head = (*(f"{quantity} {when}" for quantity in SHOWN for when in ("before", "after")), "", "node")
+    return Table("nodes that differ, in a training step", head, rows, ">>>><<", notes)
 
 
 def _cells(each: NodeChange) -> Iterator[Cell]:
@@ -72,4 +72,6 @@ def _reason(threshold: Threshold, found: CostDiff) -> str:
     before, after = found.before[threshold.measure], found.after[threshold.measure]
     if not (before.complete and after.complete):
         return "a part is not known, so nothing can be said"
-    return f"{Count(before.value, unit(threshold.measure)).exact} → {Count(after.value, unit(threshold.measure)).exact}"
+    counts = (Count(each.value, unit(threshold.measure)).exact for each in (before, after))
+    relative = change(before.value, after.value)
+    return " → ".join(counts) + (f", {relative}" if relative else "")

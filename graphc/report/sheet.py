@@ -14,20 +14,25 @@ from typing import TypeAlias
 
 from graphc.errors import clean
 from graphc.report.bars import bar
-from graphc.report.page import indented, paragraphs
+from graphc.report.page import paragraphs
 from graphc.report.quantity import quantity
 from graphc.report.table import table
 
 
-class Name(str):
-    """The name of something in a model, set as code."""
+@dataclass(frozen=True)
+class Name:
+    """The name of something in a model, set as code, and what it is."""
 
-    __slots__ = ()
+    text: str
+    what: str = ""
 
 
 @dataclass(frozen=True)
 class Count:
-    """A number with its unit: three digits in text, all of them elsewhere. At least so much, if not all is known."""
+    """A number with its unit, or a plain count. `at_least` so much: not all of it is known.
+
+    Text shows three digits of what has a unit, Markdown all of them, HTML both.
+    """
 
     value: int
     unit: str
@@ -36,7 +41,7 @@ class Count:
     @property
     def short(self) -> str:
         """`≥ 1.81 GMAC`"""
-        return self._bound + quantity(self.value, self.unit)
+        return self._bound + quantity(self.value, self.unit) if self.unit else self.exact
 
     @property
     def exact(self) -> str:
@@ -50,12 +55,13 @@ class Count:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar as long as that share, from 0 to 1, of the longest."""
+    """A bar as long as that share, from 0 to 1, of the longest; in text that one has `width` characters."""
 
     share: float
+    width: int = 12
 
 
-Cell: TypeAlias = str | Count | Bar  # a Name is a str
+Cell: TypeAlias = str | Name | Count | Bar
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,14 @@ def text(sheet: Sheet) -> str:
 def _text_table(of: Table) -> str:
     cells = [*([of.head] if of.head else ()), *([_text_cell(cell) for cell in row] for row in of.rows)]
     notes = "\n".join(clean(note) for note in of.notes)
-    return "\n".join(filter(None, (of.title, table(cells, of.sides, indent=2), indented(notes))))
+    return "\n".join(filter(None, (f"{of.title}:", table(cells, of.sides), notes)))
 
 
 def _text_cell(cell: Cell) -> str:
     if isinstance(cell, Bar):
-        return bar(cell.share)
+        return bar(cell.share, cell.width)
+    if isinstance(cell, Name):
+        return ": ".join(filter(None, (cell.text, cell.what)))
     return cell.short if isinstance(cell, Count) else cell
 
 
@@ -120,10 +128,10 @@ def _markdown_table(of: Table) -> str:
 
 def _markdown_cell(cell: Cell) -> str:
     if isinstance(cell, Bar):
-        return bar(cell.share)
+        return bar(cell.share, cell.width)
     if isinstance(cell, Count):
         return cell.exact
-    return f"<code>{_escaped(cell)}</code>" if isinstance(cell, Name) and cell else _escaped(cell)
+    return _named(cell, _escaped) if isinstance(cell, Name) else _escaped(cell)
 
 
 def _escaped(text: str) -> str:
@@ -134,14 +142,14 @@ def _escaped(text: str) -> str:
 
 STYLE = """
 :root { color-scheme: light dark; }
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.45 system-ui, sans-serif; max-width: 82rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .75rem; text-align: left; }
 td { border-top: 1px solid color-mix(in srgb, currentColor 15%, Canvas); }
 .right { text-align: right; white-space: nowrap; }
-.bar { width: 12rem; } .bar div { height: .8em; background: #3b82c4; border-radius: 2px; }
+.bar { min-width: 8rem; } .bar div { height: .8em; background: #3b82c4; border-radius: 2px; }
 code { font-size: .92em; overflow-wrap: anywhere; }
 """.strip()
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -171,14 +179,14 @@ def html(sheet: Sheet) -> str:
 
 
 def _html_table(of: Table) -> str:
-    head = "".join(f"<th{_side(side)}>{_entities(cell)}</th>" for cell, side in zip(of.head, of.sides, strict=False))
+    cells = "".join(f"<th{_side(side)}>{_entities(cell)}</th>" for cell, side in zip(of.head, of.sides, strict=False))
+    head = f"<thead><tr>{cells}</tr></thead>\n" if cells else ""
     rows = ["".join(map(_html_cell, row, of.sides)) for row in of.rows]
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
     notes = "".join(f"\n<p>{_entities(note)}</p>" for note in of.notes)
     return f"""<h2>{_entities(of.title)}</h2>
 <div class="wide"><table>
-<thead><tr>{head}</tr></thead>
-<tbody>
+{head}<tbody>
 {body}
 </tbody>
 </table></div>{notes}"""
@@ -189,8 +197,13 @@ def _html_cell(cell: Cell, side: str) -> str:
         return f'<td class="bar"><div style="width:{100 * cell.share:.1f}%"></div></td>'
     if isinstance(cell, Count):
         return f'<td class="right" title="{cell.exact}">{cell.short}</td>'
-    found = f"<code>{_entities(cell)}</code>" if isinstance(cell, Name) and cell else _entities(cell)
+    found = _named(cell, _entities) if isinstance(cell, Name) else _entities(cell)
     return f"<td{_side(side)}>{found}</td>"
+
+
+def _named(cell: Name, escape: Callable[[str], str]) -> str:
+    """In Markdown as in HTML."""
+    return " ".join(filter(None, (cell.text and f"<code>{escape(cell.text)}</code>", escape(cell.what))))
 
 
 def _side(side: str) -> str:

@@ -99,7 +99,7 @@ def survives(filter_: np.ndarray, bias: np.ndarray, like: ir.Value) -> bool:
     Rounding may take an eps of each channel's largest number and no more: overflow and underflow take all of it.
     """
     dtype = like.dtype.numpy() if like.dtype is not None else np.dtype(np.float32)
-    eps = float(ml_dtypes.finfo(dtype).eps)
+    eps = float(ml_dtypes.finfo(dtype).eps)  # type: ignore[no-untyped-call] # numpy's does not know bfloat16
     weights, shifts = filter_.reshape(len(bias), prod(filter_.shape[1:])), bias[:, None]
     largest = np.abs(weights).max(axis=1, initial=0.0, keepdims=True)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -17,7 +17,7 @@ from graphc_passes.filters import ConstantConv, per_channel, survives
 from graphc_passes.rewrites.fold_batchnorm_into_conv import batchnorm_affine, is_training
 
 
-@rewrite("Add", numerics="reassociates", improves=("macs", "bytes", "nodes"))
+@rewrite("Add", numerics="reassociates", improves=("bytes", "nodes"))
 def fold_adaptive_norm_into_conv(add: View, op: Tape) -> ir.Value:
     first, second = _scaled(add, "A"), _scaled(add, "B")
     if _is_norm(first[1]):

@@ -15,7 +15,7 @@ from graphc import Case, CaseBuilder, Tape, View, require, rewrite
 from graphc_passes.filters import ConstantConv, survives
 
 
-@rewrite("BatchNormalization", numerics="reassociates", improves=("macs", "bytes", "nodes"))
+@rewrite("BatchNormalization", numerics="reassociates", improves=("bytes", "nodes"))
 def fold_batchnorm_into_conv(bn: View, op: Tape) -> ir.Value:
     conv = ConstantConv.read(bn.producer("X", "Conv", "ConvTranspose"))
     require(not is_training(bn), "training mode: the statistics depend on the batch")
