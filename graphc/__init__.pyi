@@ -1,6 +1,9 @@
 """The public names of graphc and where they live."""
 
 from . import laws as laws
+from .analysis.annotation import TrainingCostPass as TrainingCostPass
+from .analysis.cost_report import CostReport as CostReport
+from .analysis.training import cost as cost
 from .axis import Axis as Axis
 from .axis import Phases as Phases
 from .cases import Case as Case

@@ -32,7 +32,7 @@ class Step:
 
     `is_rewrite` tells graphc's rewrites, which have sites, from other passes. `numerics` is that of the change: "exact"
     if there was none, "reassociates" for a pass that is no rewrite, else the rewrite's; `bound` is the sum over the
-    sites of an approximating one, relative.
+    sites of an approximating one, relative. `report` is what an analysis found (`training-cost`: a CostReport).
     """
 
     name: str
@@ -45,6 +45,7 @@ class Step:
     seconds: float
     numerics: str
     bound: float = 0.0
+    report: object = None
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,10 @@ class Pipeline(ir.passes.InPlacePass):
             if self.before_step:
                 self.before_step(name, model)
             started = time.perf_counter()
-            modified = _run(each, name, model)
+            result = _run(each, name, model)
             seconds = time.perf_counter() - started
-            after = summarise(model) if modified else before
-            steps.append(_step(each, name, modified, before, after, seconds))
+            after = summarise(model) if result.modified else before
+            steps.append(_step(each, name, result, before, after, seconds))
             before = after
             if self.after_step:
                 self.after_step(name, model)
@@ -140,6 +141,16 @@ def find_pass(name: str, options: Mapping[str, Any] | None = None) -> ir.passes.
     if name in onnx_ir_passes():
         return _construct(onnx_ir_passes()[name], name, given)
     raise GraphcError(f"unknown pass '{name}'", code="spec/unknown-pass", hint=suggest(name, pass_names()))
+
+
+def rewrites() -> dict[str, Rewrite]:
+    """Every rewrite by name, from graphc and its plugins; one that cannot be loaded is a warning."""
+    return registry.objects(registry.PASSES, _rewrite_of)
+
+
+def _rewrite_of(entry: registry.Entry) -> dict[str, Rewrite]:
+    found = entry.attribute()
+    return {entry.name: found} if isinstance(found, Rewrite) else {}
 
 
 def find_rewrite(name: str) -> Rewrite:
@@ -267,8 +278,8 @@ def _name(each: ir.passes.PassBase) -> str:
     return _class_name(type(each))
 
 
-def _run(each: ir.passes.PassBase, name: str, model: ir.Model) -> bool:
-    """Run one pass; whether it changed the model. Raises GraphcError (run/pass-failed) when it does not go well."""
+def _run(each: ir.passes.PassBase, name: str, model: ir.Model) -> ir.passes.PassResult:
+    """Run one pass. Raises GraphcError (run/pass-failed) when it does not go well."""
     try:
         result = each(model)
     except GraphcError:
@@ -285,13 +296,21 @@ def _run(each: ir.passes.PassBase, name: str, model: ir.Model) -> bool:
             code="run/pass-failed",
             hint="run it outside the pipeline, or make it an InPlacePass",
         )
-    return result.modified
+    return result
 
 
-def _step(each: ir.passes.PassBase, name: str, modified: bool, before: Summary, after: Summary, seconds: float) -> Step:
+def _step(
+    each: ir.passes.PassBase,
+    name: str,
+    result: ir.passes.PassResult,
+    before: Summary,
+    after: Summary,
+    seconds: float,
+) -> Step:
+    modified = result.modified
     if not isinstance(each, RewritePass):
-        numerics = "reassociates" if modified else "exact"
-        return Step(name, False, modified, (), (), before, after, seconds, numerics)
+        numerics, report = "reassociates" if modified else "exact", getattr(result, "report", None)
+        return Step(name, False, modified, (), (), before, after, seconds, numerics, report=report)
     return Step(
         name,
         True,

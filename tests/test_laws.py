@@ -8,10 +8,10 @@ import pytest
 
 from graphc import laws, registry
 from graphc.cases import Case, neighbours
-from graphc.pipeline import find_rewrite
+from graphc.pipeline import find_rewrite, rewrites
 from graphc.rewriting import Rewrite
 
-NAMES = sorted(registry.entries(registry.PASSES))
+NAMES = sorted(rewrites())
 
 
 @cache

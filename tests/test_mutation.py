@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from graphc import laws, registry
+from graphc.pipeline import rewrites
 from graphc.rewriting import Rewrite
 
 
@@ -27,7 +28,7 @@ def requires(tree: ast.AST) -> list[ast.Expr]:
 
 
 def mutants() -> Iterator[tuple[str, int, str]]:
-    for name in registry.entries(registry.PASSES):
+    for name in rewrites():
         source = inspect.getsource(registry.find(registry.PASSES, name).load())
         for index, found in enumerate(requires(ast.parse(source))):
             assert isinstance(found.value, ast.Call)

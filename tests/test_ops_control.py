@@ -170,8 +170,9 @@ def test_a_call_costs_its_body_at_its_own_shapes_and_attributes():
     concat = ir.node("Concat", [x, x], outputs=[value("y", None)])
     concat.attributes["axis"] = ir.RefAttr("axis", "along", ir.AttributeType.INT)
     relu = ir.node("Relu", concat.outputs, outputs=[value("z", None)])
-    reduced = ir.node("CumSum", [relu.outputs[0], constant("zero", np.array(0))], outputs=[value("r", None)])
-    body = function("F", [concat, relu, reduced], [x], reduced.outputs, [ir.AttrInt64("along", 0)])
+    zero = ir.node("Constant", [], {"value": ir.tensor(np.array(0))}, outputs=[value("zero", (), INT)])
+    reduced = ir.node("CumSum", [relu.outputs[0], zero.outputs[0]], outputs=[value("r", None)])
+    body = function("F", [concat, relu, zero, reduced], [x], reduced.outputs, [ir.AttrInt64("along", 0)])
     functions = {body.identifier(): body}
     for shape in ((2, 3), (5, 7)):
         size = 2 * shape[0] * shape[1]
@@ -199,6 +200,21 @@ def test_functions_that_call_functions():
     assert cost_of(endless, OPSET, {itself.identifier(): itself}) is None
 
 
+def test_functions_that_call_functions_twice_over():
+    """2¹⁵ calls, of sixteen functions: calls that look alike are counted once."""
+    made = []
+    for depth in range(MAX_DEPTH):
+        x = value("x", None)
+        inner, domain = (f"F{depth - 1}", "local") if depth else ("Relu", "")
+        first = ir.node(inner, [x], domain=domain, outputs=[value("y", None)])
+        second = ir.node(inner, first.outputs, domain=domain, outputs=[value("z", None)])
+        made.append(function(f"F{depth}", [first, second], [x], second.outputs))
+    functions = {each.identifier(): each for each in made}
+    call = ir.node(f"F{MAX_DEPTH - 1}", [value("a", (2, 3))], domain="local")
+    assert cost_of(call, OPSET, functions).cmp == 6 * 2**MAX_DEPTH
+    assert op_of(call, Scope(functions)).shared(View(call, OPSET)).cmp == 6 * 2**MAX_DEPTH
+
+
 def test_functions_inside_a_loop():
     x = value("x", None)
     relu = ir.node("Relu", [x], outputs=[value("y", None)])
@@ -217,9 +233,9 @@ def test_onnxs_own_scan_case():
     with_scan = onnx.parser.parse_model("""
         <ir_version: 9, opset_import: ["" : 20]>
         agraph (float[2] start, float[3, 2] x) => (float[2] last, float[3, 2] all) {
-            last, all = Scan <num_scan_inputs = 1, body = step (float[2] sum, float[2] next) => (float[2] out, float[2] each) {
-                out = Add (sum, next)
-                each = Identity (out)
+            last, all = Scan <num_scan_inputs = 1, body = step (float[2] s, float[2] x1) => (float[2] t, float[2] y) {
+                t = Add (s, x1)
+                y = Identity (t)
             }> (start, x)
         }""")  # fmt: skip
     (node,) = ir.from_proto(with_scan).graph

@@ -9,6 +9,7 @@ from onnx_ir.passes.common import CommonSubexpressionEliminationPass
 from graphc.analysis.summary import summarise
 from graphc.cases import Case, CaseBuilder
 from graphc.errors import GraphcError
+from graphc.metadata import COST
 from graphc.pipeline import Pipeline, find_rewrite, named_pipelines, onnx_ir_passes, parse, pass_names
 
 
@@ -188,3 +189,11 @@ def test_totals_know_the_forms_of_symbolic_sizes_and_every_graph() -> None:
     """)
     counted = summarise(branches)
     assert (counted.nodes, counted.parameters, counted.weight_bytes) == (3, 2, 8)
+
+
+def test_training_cost_annotates_and_keeps_its_report() -> None:
+    result = Pipeline("training-cost,drop-identity")(model())
+    report = result.record.steps[0].report
+    assert report.totals.forward.mac == 4 * 3 * 9 * 36  # type: ignore[attr-defined]
+    conv = next(node for node in result.model.graph if node.op_type == "Conv")
+    assert "forward" in conv.metadata_props[COST]

@@ -500,6 +500,26 @@ train:
 """
 
 
+STOPPED = """
+graphc: 1
+name: stopped
+dims: {N: 2}
+inputs: {x: "f32[N, 3]"}
+outputs: [y]
+nodes:
+  - {id: a, dense: 5}
+  - {id: b, op: relu, from: a, stop_gradient: true}
+  - {id: y, dense: 4, from: b}
+"""
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_nothing_flows_back_through_what_stops_the_gradient(stops):
+    report = cost(expand_text(STOPPED if stops else STOPPED.replace(", stop_gradient: true", "")))
+    first, last = 2 * 3 * 5, 2 * 5 * 4
+    assert macs(report) == (first + last, last if stops else first + last, 0 if stops else last)
+
+
 def test_losses_are_weighed_and_added():
     report = cost(expand_text(WEIGHTED))
     assert (node_of(report, "train/weighted_0").forward.mul, node_of(report, "train/loss").forward.add) == (1, 1)

@@ -56,11 +56,11 @@ def _size(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.Symbo
 
 
 def _set_first_axis(model: ir.Model, batch: int, found: Shapes) -> None:
-    shaped = [value for value in required(model.graph) if value.shape is not None and len(value.shape)]
-    for value in shaped:
-        shape = found.get(value, value.shape)
-        if shape is not None and value.shape is not None and value.shape[0] == shaped[0].shape[0]:  # type: ignore[index] # shaped has shapes
-            found[value] = ir.Shape([batch, *list(shape)[1:]])
+    """Give the inputs that have as many examples as the first that batch."""
+    shapes = {value: found.get(value) or value.shape for value in required(model.graph)}
+    batched = {value: list(shape) for value, shape in shapes.items() if shape is not None and len(shape)}
+    examples = next((sizes[0] for sizes in batched.values()), None)
+    found.update({value: ir.Shape([batch, *rest]) for value, (size, *rest) in batched.items() if size == examples})
 
 
 def is_static(graph: ir.Graph) -> bool:

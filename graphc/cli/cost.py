@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from graphc.cli.options import Dims, FreezeInputs, LimitPairs, Params, Source, integers, limits, pairs, split
-from graphc.cli.outcome import FINDINGS, guarded, show, tell, write
+from graphc.cli.options import Dims, LimitPairs, Params, Source, integers, limits, pairs, split
+from graphc.cli.outcome import FINDINGS, guarded, show, write
 from graphc.cli.progress import progress
 from graphc.errors import GraphcError
 
@@ -77,7 +76,6 @@ def cost(
     freeze: Freeze = None,
     optimizer: Optimizer = None,
     precision: Precision = None,
-    freeze_inputs: FreezeInputs = False,
     by: By = None,
     depth: Depth = 1,
     sort: Sort = None,
@@ -113,7 +111,7 @@ def cost(
         raise GraphcError(f"{convention} counts the forward pass only", code="run/usage", hint="leave out --train")
     settings = _settings(batch, dim, freeze, optimizer, precision, limit)
     _require_writable(output, source)
-    (report,) = _counted(source, [train], pairs(params, "--set"), freeze_inputs, settings)
+    report = _counted(source, train, pairs(params, "--set"), settings)
     _put(printed(report, source, View(counting, by, depth, sort, top), format), format, output)
 
 
@@ -128,7 +126,6 @@ def cost_diff(
     freeze: Freeze = None,
     optimizer: Optimizer = None,
     precision: Precision = None,
-    freeze_inputs: FreezeInputs = False,
     top: DiffTop = 10,
     limit: LimitPairs = None,
     format: DiffFormat = "text",
@@ -151,12 +148,13 @@ def cost_diff(
 
     thresholds = [threshold(text) for text in fail_if or ()]
     settings, given = _settings(batch, dim, freeze, optimizer, precision, limit), pairs(params, "--set")
+    if given and is_model(a) and is_model(b):
+        raise GraphcError("--set is for specs, and both are models", code="run/usage")
     _require_writable(output, a, b)
 
     def costs(source: str) -> Costs:
-        model = is_model(source)
-        of_spec, frozen = {} if model else given, freeze_inputs and model
-        return Costs(*_counted(source, [True, False], of_spec, frozen, settings))
+        of_spec = {} if is_model(source) else given
+        return Costs(*(_counted(source, training, of_spec, settings) for training in (True, False)))
 
     found = diff(costs(a), costs(b), thresholds)
     _put(printed(found, a, b, format, top), format, output)
@@ -183,24 +181,12 @@ def _settings(
     }
 
 
-def _counted(
-    source: str, phases: Sequence[bool], params: dict[str, str], freeze_inputs: bool, settings: dict[str, Any]
-) -> list[CostReport]:
-    """What a source costs in a training step (True) and in an inference (False), as asked."""
+def _counted(source: str, training: bool, params: dict[str, str], settings: dict[str, Any]) -> CostReport:
     from graphc.analysis.training import cost
-    from graphc.model import load
-    from graphc.source import is_model
 
-    if freeze_inputs and not is_model(source):
-        raise GraphcError(f"--freeze-inputs is for models, and {source} is a spec", code="run/usage")
     with progress() as say:
         say(f"counting {source}")
-        opened = load(source, freeze_inputs=freeze_inputs, limits=settings["limits"]) if is_model(source) else source
-        reports = [cost(opened, training=training, params=params, **settings) for training in phases]
-    overridable = 0 if isinstance(opened, str) else sum(value.is_initializer() for value in opened.graph.inputs)
-    if overridable and any(report.uncosted for report in reports):
-        tell(f"note: a caller of {source} can override its initializers; --freeze-inputs makes constants of them")
-    return reports
+        return cost(source, training=training, params=params, **settings)
 
 
 def _require_writable(output: Path | None, *sources: str) -> None:

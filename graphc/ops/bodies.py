@@ -6,26 +6,15 @@ The copy is detached: what it captures from outside is copied too, so that nothi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
+from graphc.costs import Cost
 from graphc.inference import UNKNOWN, InferenceError, Operand, infer, operand_of
-from graphc.view import constant_tensor
+from graphc.view import Refusal, constant_tensor
 
 MAX_DEPTH = 16  # of bodies within bodies
-
-
-@dataclass(frozen=True)
-class Scope:
-    """The functions that can be called, and how many bodies lie around."""
-
-    functions: Mapping[ir.OperatorIdentifier, ir.Function] = field(default_factory=dict)
-    depth: int = 0
-
-    def function(self, node: ir.Node) -> ir.Function | None:
-        """The function that a node calls, None when it is an operator."""
-        return self.functions.get(node.op_identifier())
 
 
 @dataclass(frozen=True)
@@ -37,6 +26,34 @@ class Body:
     captured: Mapping[ir.Value, ir.Value]
 
 
+@dataclass(frozen=True)
+class Scope:
+    """The functions that can be called, those that are being called, and how many bodies lie around.
+
+    Calls that look alike share a body, so that functions which call functions several times are not copied over and
+    over.
+    """
+
+    functions: Mapping[ir.OperatorIdentifier, ir.Function] = field(default_factory=dict)
+    depth: int = 0
+    calling: frozenset[ir.OperatorIdentifier] = frozenset()
+    bodies: dict[object, Body] = field(default_factory=dict)
+    costs: dict[object, Cost] = field(default_factory=dict)
+
+    def function(self, node: ir.Node) -> ir.Function | None:
+        """The function that a node calls, None when it is an operator."""
+        return self.functions.get(node.op_identifier())
+
+    def inner(self, call: ir.Node | None = None) -> Scope:
+        """The scope of a body, of a function if `call` says which. Raises Refusal when bodies lie too deep."""
+        calling = self.calling if call is None else self.calling | {call.op_identifier()}
+        if call is not None and calling == self.calling:
+            raise Refusal(f"the function {call.op_type} calls itself")
+        if self.depth >= MAX_DEPTH:
+            raise Refusal(f"bodies lie more than {MAX_DEPTH} deep")
+        return replace(self, depth=self.depth + 1, calling=calling)
+
+
 def of_subgraph(graph: ir.Graph, inputs: Sequence[Operand], opset: int, scope: Scope) -> Body:
     """A branch or a loop's body."""
     copy = graph.clone(allow_outer_scope_values=True)
@@ -45,17 +62,32 @@ def of_subgraph(graph: ir.Graph, inputs: Sequence[Operand], opset: int, scope: S
     return body
 
 
-def of_call(node: ir.Node, function: ir.Function, inputs: Sequence[Operand], scope: Scope) -> Body:
-    """A function's body with the attributes and shapes of a call."""
-    copy = function.clone().graph
-    given = {**{name: a for name, a in function.attributes.items() if a.value is not None}, **node.attributes}
-    for inner in ir.traversal.RecursiveGraphIterator(copy):
-        for name, attribute in list(inner.attributes.items()):
-            if attribute.is_ref():
-                _resolve(inner, name, given.get(attribute.ref_attr_name or ""))
-    body = Body(copy, function.opset_imports.get("", 1), {})
-    _infer(body, inputs, scope)
-    return body
+def of_call(node: ir.Node, inputs: Sequence[Operand], scope: Scope) -> Body:
+    """A function's body with the attributes and shapes of a call. Raises Refusal when it calls itself."""
+    function, inner = scope.functions[node.op_identifier()], scope.inner(node)
+    key = look(node, inputs)
+    if key not in scope.bodies:
+        copy = function.graph.clone(allow_outer_scope_values=True)
+        given = {**{name: a for name, a in function.attributes.items() if a.value is not None}, **node.attributes}
+        for called in ir.traversal.RecursiveGraphIterator(copy):
+            for name, attribute in list(called.attributes.items()):
+                if attribute.is_ref():
+                    _resolve(called, name, given.get(attribute.ref_attr_name or ""))
+        body = Body(copy, function.opset_imports.get("", 1), _detach(copy))
+        _infer(body, inputs, inner)
+        scope.bodies[key] = body
+    return scope.bodies[key]
+
+
+def look(node: ir.Node, inputs: Sequence[Operand]) -> object:
+    """What two calls must share to have the same body."""
+    operands = tuple((operand.type, None if operand.shape is None else operand.shape.dims) for operand in inputs)
+    return node.op_identifier(), operands, tuple(map(_argument, node.attributes.values()))
+
+
+def _argument(attribute: ir.Attr) -> object:
+    plain = isinstance(attribute.value, int | float | str)
+    return attribute.name, attribute.ref_attr_name, attribute.value if plain else id(attribute.value)
 
 
 def _resolve(node: ir.Node, name: str, given: ir.Attr | None) -> None:
@@ -114,21 +146,19 @@ def _infer(body: Body, inputs: Sequence[Operand], scope: Scope) -> None:
 
 
 def _outputs(node: ir.Node, operands: list[Operand | None], opset: int, scope: Scope) -> list[Operand]:
-    function = scope.function(node)
-    if function is not None and scope.depth < MAX_DEPTH:
-        return call_outputs(node, function, operands, scope)
     try:
+        if scope.function(node) is not None:
+            return call_outputs(node, operands, scope)
         return infer(
             node.op_type, operands, node.attributes, outputs=len(node.outputs), opset=opset, domain=node.domain
         )
-    except InferenceError:
+    except (InferenceError, Refusal):
         return [Operand(value.type, value.shape) for value in node.outputs]
 
 
-def call_outputs(
-    node: ir.Node, function: ir.Function, operands: Sequence[Operand | None], scope: Scope
-) -> list[Operand]:
-    """What a call gives: the types and shapes of the outputs of the function's body."""
-    inner = Scope(scope.functions, scope.depth + 1)
-    body = of_call(node, function, [operand or UNKNOWN for operand in operands], inner)
-    return [Operand(value.type, value.shape) for value in body.graph.outputs[: len(node.outputs)]]
+def call_outputs(node: ir.Node, operands: Sequence[Operand | None], scope: Scope) -> list[Operand]:
+    """What a call gives: the types and shapes of the outputs of the function's body. Raises Refusal."""
+    known = [UNKNOWN if operand is None else Operand(operand.type, operand.shape) for operand in operands]
+    body = of_call(node, known, scope)
+    found = [Operand(value.type, value.shape) for value in body.graph.outputs]
+    return [*found, *[UNKNOWN] * len(node.outputs)][: len(node.outputs)]

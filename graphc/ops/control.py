@@ -8,7 +8,7 @@ an input or captured from outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -16,7 +16,7 @@ import onnx_ir as ir
 from graphc.convolution import static_shape
 from graphc.costs import ZERO, Cost
 from graphc.inference import UNKNOWN, Operand, operand_of
-from graphc.ops.bodies import MAX_DEPTH, Body, Scope, of_call, of_subgraph
+from graphc.ops.bodies import Body, Scope, look, of_call, of_subgraph
 from graphc.ops.lookup import op_of
 from graphc.ops.op import Op, Saved, floating, op
 from graphc.view import Refusal, View, constant
@@ -45,18 +45,18 @@ class Enclosing(Op):
 
     def forward(self, view: View) -> Cost:
         runs = self.runs(view)
-        return self.body_cost(runs.body) * runs.times
+        return self.body_cost(view, runs.body) * runs.times
 
-    def body_cost(self, body: Body) -> Cost:
+    def body_cost(self, view: View, body: Body) -> Cost:
         """One run of a body. Raises Refusal when anything in it is uncosted."""
-        return sum((known.forward(view) for view, known in self._known(body)), ZERO)
+        return sum((known.forward(inner) for inner, known in self._known(body, self.inner(view))), ZERO)
 
     def toward(self, view: View, index: int) -> Cost:
         return ZERO
 
     def shared(self, view: View) -> Cost:
         runs, total = self.runs(view), ZERO
-        for inner, known, wanted in self._backward(runs.body):
+        for inner, known, wanted in self._backward(view, runs.body):
             total += known.shared(inner)
             for index in wanted:
                 total += known.toward(inner, index)
@@ -65,7 +65,9 @@ class Enclosing(Op):
     def saved(self, view: View, wanted: frozenset[int]) -> tuple[Saved, ...]:
         """What the body keeps, for each of its runs; what it captures is kept once."""
         runs = self.runs(view)
-        kept = [saved for inner, known, needed in self._backward(runs.body) for saved in known.saved(inner, needed)]
+        kept = [
+            saved for inner, known, needed in self._backward(view, runs.body) for saved in known.saved(inner, needed)
+        ]
         unique = {saved.value: saved for saved in kept if saved.value is not None}
         outside = runs.body.captured
         captured = [
@@ -76,39 +78,48 @@ class Enclosing(Op):
         every = (Saved(None, buffers * runs.times, "kept by every run of the body"),) if buffers else ()
         return (*captured, *every)
 
-    def inner(self) -> Scope:
+    def inner(self, view: View) -> Scope:
         """The scope of a body. Raises Refusal when bodies lie too deep."""
-        if self.scope.depth >= MAX_DEPTH:
-            raise Refusal(f"bodies lie more than {MAX_DEPTH} deep")
-        return Scope(self.scope.functions, self.scope.depth + 1)
+        return self.scope.inner()
 
-    def _known(self, body: Body) -> Iterator[tuple[View, Op]]:
-        scope = self.inner()
+    def _known(self, body: Body, scope: Scope) -> Iterator[tuple[View, Op]]:
         for node in body.graph:
             try:
                 yield View(node, body.opset), op_of(node, scope)
             except Refusal as refusal:
                 raise Refusal(f"in its body: {refusal.reason}") from None
 
-    def _backward(self, body: Body) -> Iterator[tuple[View, Op, frozenset[int]]]:
+    def _backward(self, view: View, body: Body) -> Iterator[tuple[View, Op, frozenset[int]]]:
         """Each node that a gradient flows through, and towards which of its inputs."""
         flowing = {value for value in (*body.graph.inputs, *body.captured) if floating(value) and not value.const_value}
-        for view, known in self._known(body):
-            values = enumerate(view.node.inputs)
-            wanted = frozenset(i for i, v in values if v in flowing and known.differentiable(view, i))
+        for inner, known in self._known(body, self.inner(view)):
+            values = enumerate(inner.node.inputs)
+            wanted = frozenset(i for i, v in values if v in flowing and known.differentiable(inner, i))
             if wanted:
-                flowing.update(filter(floating, view.node.outputs))
-                yield view, known, wanted
+                flowing.update(filter(floating, inner.node.outputs))
+                yield inner, known, wanted
 
 
 class Call(Enclosing):
-    """A call of one of the model's functions."""
+    """A call of one of the model's functions. Calls that look alike are counted once."""
+
+    def inner(self, view: View) -> Scope:
+        return self.scope.inner(view.node)
 
     def runs(self, view: View) -> Runs:
-        function = self.scope.function(view.node)
-        if function is None:
-            raise Refusal(f"{view.op_type} is not a function of the model")
-        return Runs(of_call(view.node, function, _operands(view, 0), self.inner()))
+        return Runs(of_call(view.node, _operands(view, 0), self.scope))
+
+    def forward(self, view: View) -> Cost:
+        return self._once("forward", view, super().forward)
+
+    def shared(self, view: View) -> Cost:
+        return self._once("shared", view, super().shared)
+
+    def _once(self, facet: str, view: View, count: Callable[[View], Cost]) -> Cost:
+        key = (facet, look(view.node, _operands(view, 0)))
+        if key not in self.scope.costs:
+            self.scope.costs[key] = count(view)
+        return self.scope.costs[key]
 
 
 @op("If")
@@ -116,14 +127,21 @@ class If(Enclosing):
     """The branch that a constant condition takes, else the one with the most flops, then bytes."""
 
     def runs(self, view: View) -> Runs:
-        condition = view.optional_constant("cond") if constant(view.required("cond")) is not None else None
+        return Runs(self._branch(view)[0])
+
+    def forward(self, view: View) -> Cost:
+        return self._branch(view)[1]
+
+    def _branch(self, view: View) -> tuple[Body, Cost]:
+        """The branch that counts, and its cost."""
+        decided = constant(view.required("cond"))
         names = ["then_branch", "else_branch"]
-        if condition is not None:
-            names = names[:1] if condition else names[1:]
-        bodies = [of_subgraph(view.node.attributes[name].as_graph(), [], view.opset, self.inner()) for name in names]
-        costs = [self.body_cost(body) for body in bodies]
-        dearest = max(range(len(bodies)), key=lambda index: (costs[index].flops, costs[index].bytes))
-        return Runs(bodies[dearest])
+        if decided is not None:
+            names = names[:1] if decided else names[1:]
+        graphs = [view.node.attributes[name].as_graph() for name in names]
+        bodies = [of_subgraph(graph, [], view.opset, self.scope.inner()) for graph in graphs]
+        costed = [(body, self.body_cost(view, body)) for body in bodies]
+        return max(costed, key=lambda each: (each[1].flops, each[1].bytes))
 
 
 @op("Loop")
@@ -135,7 +153,7 @@ class Loop(Enclosing):
         states = _operands(view, 2)
         scalar = ir.Shape([])
         counter = [Operand(ir.TensorType(ir.DataType.INT64), scalar), Operand(ir.TensorType(ir.DataType.BOOL), scalar)]
-        body = of_subgraph(graph, [*counter, *states], view.opset, self.inner())
+        body = of_subgraph(graph, [*counter, *states], view.opset, self.scope.inner())
         _same_states(body.graph.outputs[1 : 1 + len(states)], states)
         return Runs(body, self._trips(view, body))
 
@@ -168,7 +186,7 @@ class Scan(Enclosing):
             lengths.append(shape.pop(axis))
             slices.append(Operand(operand.type, ir.Shape(shape)))
         graph = view.node.attributes["body"].as_graph()
-        body = of_subgraph(graph, [*operands[:states], *slices], view.opset, self.inner())
+        body = of_subgraph(graph, [*operands[:states], *slices], view.opset, self.scope.inner())
         _same_states(body.graph.outputs[:states], operands[:states])
         return Runs(body, lengths[0])
 
