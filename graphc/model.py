@@ -148,6 +148,8 @@ def require_writable(*files: Path, sources: Iterable[str | Path] = (), force: bo
             )
         if file.is_dir():
             raise GraphcError(f"'{file}' is a directory", code="run/usage", hint="name a file in it")
+        if file.exists() and not file.is_file():
+            raise GraphcError(f"'{file}' is a device, not a file", code="run/usage", hint="name a file")
         if file.resolve() in read and not force:
             raise GraphcError(
                 f"writing '{file.name}' would overwrite what the model is made from",

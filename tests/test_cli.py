@@ -29,7 +29,7 @@ from graphc.cli import app
 from graphc.cli.build import default_output
 from graphc.cli.new import TEMPLATES
 from graphc.cli.outcome import wrapped
-from graphc.pipeline import Pipeline, named_pipelines, onnx_ir_passes, pass_names
+from graphc.pipeline import Pipeline, named_pipelines, onnx_ir_passes, pass_names, rewrites
 from graphc.report.quantity import change, duration, quantity
 from graphc.report.table import table
 from graphc.runtime.tolerance import EXACT
@@ -532,7 +532,7 @@ def test_passes_lists_everything_that_may_stand_in_a_pipeline() -> None:
     assert all(each["doc"] and each["doc"] in text for members in value.values() for each in members)
 
 
-@pytest.mark.parametrize("name", sorted({*pass_names()} - {*onnx_ir_passes(), *named_pipelines()}))
+@pytest.mark.parametrize("name", sorted(rewrites()))
 def test_a_rewrite_s_page_has_its_law_and_every_reason(name: str) -> None:
     text, value = ok("explain", name), json.loads(ok("explain", name, "--format", "json"))
     assert "\nLaw " in text

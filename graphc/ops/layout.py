@@ -97,7 +97,7 @@ def _through(node: ir.Node, strides: tuple[int, ...]) -> tuple[int, ...]:
         return _broadcast(before, strides, after)
     if node.op_type in RESHAPES:
         return viewed(before, strides, after) or contiguous(after)
-    return strides  # a part: Slice, Split
+    return strides  # a part: Slice, whose steps count as 1, and Split
 
 
 def is_selection(view: View) -> bool:
