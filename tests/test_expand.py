@@ -922,7 +922,8 @@ def test_sizes_that_a_dim_does_not_allow(dims: dict[str, int], message: str) -> 
 def with_dims(dims: str, *items: str) -> Network:
     listed = "".join(f"  - {item}\n" for item in items)
     return expand_text(
-        f'graphc: 1\nname: ranged\ndims: {{N: 1, {dims}}}\ninputs: {{x: "f32[N, 4, H, 8]"}}\noutputs: [y]\nnodes:\n{listed}'
+        f"graphc: 1\nname: ranged\ndims: {{N: 1, {dims}}}\n"
+        f'inputs: {{x: "f32[N, 4, H, 8]"}}\noutputs: [y]\nnodes:\n{listed}'
     )
 
 
@@ -939,7 +940,7 @@ def test_a_size_that_changes_far_from_the_best_one_is_not_static() -> None:
 
 
 def test_residues_of_small_strides_are_all_tried() -> None:
-    with pytest.raises(GraphcError, match="does not accept|gives|shape"):
+    with pytest.raises(GraphcError, match=r"Add does not accept"):
         with_dims(
             "H: {min: 30, opt: 60, max: 90}",
             "{id: a, conv: {out: 4, k: [3, 1], stride: [3, 1], pad: 0}, from: x}",

@@ -58,7 +58,7 @@ def mutant(name: str, index: int) -> Rewrite:
 
 @pytest.mark.parametrize(("name", "index", "reason"), list(mutants()))
 def test_every_condition_is_missed(name: str, index: int, reason: str) -> None:
-    """Without it law 5 fails on the cases that show it: they fire, or the closed world stops them for its own reason."""
+    """Without it law 5 fails on the cases that show it: they fire, or the closed world has its own reason."""
     without = mutant(name, index)
     cases = [case for case in without.all_cases() if case.refuses == reason]
     assert cases, f"no case shows '{reason}'"

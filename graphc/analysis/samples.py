@@ -1,8 +1,8 @@
 """What graphc knows of each node of a graph, asked once for all nodes that look alike: networks repeat themselves.
 
-Two nodes look alike when operator, attributes, types and shapes agree, and the content of small constants does. The
-answers name inputs and outputs by position, so they hold for each of the nodes. A reason instead of a count says why
-it is not known.
+Two nodes look alike when operator, attributes, types, shapes and the layout of views agree, and the content of small
+constants does. The answers name inputs and outputs by position, so they hold for each of the nodes. A reason instead of
+a count says why it is not known.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from graphc.costs import ZERO, Cost
 from graphc.ops import Op, Saved, op_of
+from graphc.ops.layout import VIEWS, strides_of
 from graphc.ops.op import floating
 from graphc.view import Refusal, View, constant_tensor
 
@@ -187,7 +188,19 @@ def _look(node: ir.Node, contents: dict[ir.Value, bytes | None]) -> object:
         tuple([None if value is None else (_type(value), _content(value, contents)) for value in inputs]),
         tuple([(_type(value), bool(value.name)) for value in node.outputs]),
         again,
+        tuple(map(_layout, inputs)),
     )
+
+
+def _layout(value: ir.Value | None) -> tuple[int, ...] | None:
+    """Where the elements of a view lie in the storage that it shares: what is kept of it depends on that."""
+    node = None if value is None else value.producer()
+    if value is None or node is None or node.op_type not in VIEWS:
+        return None
+    try:
+        return strides_of(value)
+    except Refusal:
+        return None
 
 
 def _attributes(attributes: Mapping[str, ir.Attr]) -> tuple[object, ...]:
