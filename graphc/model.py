@@ -121,6 +121,8 @@ def save(model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (
     """
     target = Path(path)
     require_writable(target, data_file(target), sources=(*sources, *_read_files(model)), force=force)
+    if target.exists() and not target.is_file():  # which the renaming below would replace
+        raise GraphcError(f"'{target}' is a device, not a file", code="run/usage", hint="name a file")
     try:
         with staged(model, parent=target.parent, name=target.name, inline_bytes=INLINE_BYTES) as written:
             model_last = sorted(written.iterdir(), key=lambda file: file.name == target.name)
@@ -148,8 +150,6 @@ def require_writable(*files: Path, sources: Iterable[str | Path] = (), force: bo
             )
         if file.is_dir():
             raise GraphcError(f"'{file}' is a directory", code="run/usage", hint="name a file in it")
-        if file.exists() and not file.is_file():
-            raise GraphcError(f"'{file}' is a device, not a file", code="run/usage", hint="name a file")
         if file.resolve() in read and not force:
             raise GraphcError(
                 f"writing '{file.name}' would overwrite what the model is made from",

@@ -207,6 +207,78 @@ def test_dims_parameters_and_variants_are_those_of_the_spec() -> None:
     assert value("tiny.yaml", "--set", "width=8")["totals"] == wide["totals"]
 
 
+# ---------------------------------------------------------------- a device
+
+PROFILE = "name: toy\nmacs_per_second: {fp32: 1e6, bf16: 4e6}\nbytes_per_second: 1e6\nseconds_per_node: 6e-4\n"
+
+
+def test_a_device_bounds_the_time_of_two_nodes() -> None:
+    """[4, 8] times [8, 16], then Relu: 2 operations per multiply-add, every operand read once, every result written."""
+    save("two.onnx", lambda g: g.Relu(g.MatMul(g.input(4, 8), g.weight(8, 16))))
+    Path("toy.yaml").write_text(PROFILE)
+    flops, moved = 2 * 4 * 8 * 16, FLOAT * (4 * 8 + 8 * 16 + 4 * 16)
+    elementwise, through = 4 * 16, FLOAT * 2 * 4 * 16
+    found = value("two.onnx", "--device", "toy.yaml")["roofline"]
+    product, relu = found["nodes"]
+    assert (found["device"], found["precision"]) == ("toy", "fp32")
+    assert [product["direction"], relu["direction"]] == ["forward", "forward"]
+    assert [product["by"], relu["by"]] == ["memory", "overhead"]
+    assert product["intensity"] == flops / moved
+    assert relu["intensity"] == elementwise / through
+    times = [moved / 1e6 + 6e-4, through / 1e6 + 6e-4]
+    assert flops / 2e6 < moved / 1e6
+    assert through / 1e6 < 6e-4 < moved / 1e6
+    exactly = pytest.approx(times, rel=4 * sys.float_info.epsilon)  # a quotient and a sum, each rounded twice
+    assert [product["seconds"], relu["seconds"]] == exactly
+    total = pytest.approx(sum(times), rel=8 * sys.float_info.epsilon)
+    assert found["seconds"] == {"forward": total, "filter_grad": 0, "input_grad": 0}
+
+
+def test_text_says_at_best_and_what_bounds_it() -> None:
+    save("two.onnx", lambda g: g.Relu(g.MatMul(g.input(4, 8), g.weight(8, 16))))
+    Path("toy.yaml").write_text(PROFILE)
+    page = ok("two.onnx", "--device", "toy.yaml")
+    after_memory = page.partition("\nmemory:")[2]
+    assert "at best on toy, fp32:" in after_memory
+    assert "a bound, not a prediction" in after_memory
+    # 896 + 600 and 512 + 600 microseconds
+    assert re.search(r"^forward +2.61 ms +0.0 % +57.4 % +42.6 %$", after_memory, re.M)
+    assert re.search(r"^ *1.50 ms +57.4 % +1.14 +memory +n0_matmul: MatMul$", after_memory, re.M)
+    assert re.search(r"^ *1.11 ms +42.6 % +0.125 +overhead +n1_relu: Relu$", after_memory, re.M)
+    table = ok("two.onnx", "--device", "toy.yaml", "--by", "node")
+    assert re.search(r"^forward +at best +bound by +share +node$", table, re.M)
+    assert re.search(r"^512 MAC +1.50 ms +memory +100.0 % .*n0_matmul: MatMul$", table, re.M)
+
+
+def test_without_a_device_nothing_is_bounded() -> None:
+    with_device = value("tiny.yaml", "--train", "--device", "h100-sxm")
+    assert with_device.pop("roofline")["device"] == "h100-sxm"
+    assert with_device == value("tiny.yaml", "--train")
+    assert "at best" not in ok("tiny.yaml", "--train")
+
+
+def test_a_peak_is_that_of_the_precision() -> None:
+    """3x3 over 64 channels does 9 * 64 multiply-adds per output: a toy that moves bytes fast is bound by its peak."""
+    save("conv.onnx", lambda g: g.Conv(g.input(1, 64, 8, 8), g.weight(64, 64, 3, 3)))
+    Path("toy.yaml").write_text(PROFILE.replace("bytes_per_second: 1e6", "bytes_per_second: 1e12"))
+    macs = 6 * 6 * 64 * 64 * 9
+    for precision, peak in (("fp32", 1e6), ("bf16", 4e6)):
+        found = value("conv.onnx", "--device", "toy.yaml", "--precision", precision)["roofline"]
+        assert (found["precision"], found["nodes"][0]["by"]) == (precision, "compute")
+        assert found["seconds"]["forward"] == pytest.approx(macs / peak + 6e-4, rel=8 * sys.float_info.epsilon)
+
+
+@pytest.mark.parametrize("by", ["node", "block", "op"])
+def test_csv_has_the_least_seconds_however_nodes_are_grouped(by: str) -> None:
+    arguments = ("tiny.yaml", "--train", "--device", "h100-sxm")
+    lines = list(csv.DictReader(io.StringIO(ok(*arguments, "--format", "csv", "--by", by))))
+    seconds = value(*arguments)["roofline"]["seconds"]
+    rounding = 32 * sys.float_info.epsilon  # of at most 9 bounds that are added in another order
+    assert sum(float(line["seconds"]) for line in lines) == pytest.approx(sum(seconds.values()), rel=rounding)
+    named = {by for line in lines for by in line["bound_by"].split(", ") if by}
+    assert named == {each["by"] for each in value(*arguments)["roofline"]["nodes"]}
+
+
 # ---------------------------------------------------------------- files
 
 
@@ -315,6 +387,10 @@ MISTAKES = [
     (2, "overwrite what the model is made from", ["tiny.yaml", "-o", "tiny.yaml"]),
     (2, "overwrite what the model is made from", ["diff", "tiny.yaml", "tiny.yaml@wide", "-o", "tiny.yaml"]),
     (2, "JSON holds every node", ["tiny.yaml", "--format", "json", "--top", "3"]),
+    (2, "shipped profiles: cpu-avx2-8, h100-sxm", ["tiny.yaml", "--device", "h100"]),
+    (2, "absent.yaml", ["tiny.yaml", "--device", "absent.yaml"]),
+    (2, "is no device profile", ["tiny.yaml", "--device", "tiny.yaml"]),
+    (2, "has no fp16", ["tiny.yaml", "--device", "cpu-avx2-8", "--precision", "fp16"]),
     (2, "add --train", ["tiny.yaml", "--optimizer", "adam"]),
     (2, "forward pass only", ["tiny.yaml", "--train", "--convention", "fvcore"]),
     (2, "no parameter matches 'nothing*'", ["tiny.yaml", "--train", "--freeze", "nothing*"]),
@@ -367,6 +443,7 @@ def test_choices_are_those_of_the_library() -> None:
 
 def test_help_has_examples_and_names_both_verbs() -> None:
     assert "graphc cost resnet.yaml@r18 --train" in ok("--help").partition("Examples:")[2]
+    assert "--device h100-sxm" in ok("--help").partition("Examples:")[2]
     assert "graphc cost diff" in ok("diff", "--help").partition("Examples:")[2]
     assert ok("diff", "--help").startswith("Usage: ")
     assert "cost diff [OPTIONS]" in ok("diff", "--help")

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from graphc.analysis.conventions import CONVENTIONS
 from graphc.analysis.cost_report import DIRECTIONS, QUANTITIES, CostReport, Memory, NodeCost
+from graphc.analysis.roofline import Device
 from graphc.analysis.training import cost
 from graphc.costs import Cost
 from graphc.report.bars import bar
-from graphc.report.cost import View, printed
+from graphc.report.cost import Roof, View, printed
 from graphc.report.cost_rows import arranged, rows
 from graphc.report.sheet import Bar, Count, Name, Sheet, Table, html, markdown, text
 
@@ -230,6 +231,47 @@ def test_a_group_with_something_unknown_is_a_lower_bound() -> None:
 def test_a_long_list_of_what_is_unknown_says_how_many_more() -> None:
     report = report_of(*(node(f"n{i}", uncosted="no") for i in range(50)))
     assert "30 more nodes" in printed(report, "net", View(), "text")
+
+
+# ---------------------------------------------------------------- at best
+
+TOY = Device(name="toy", macs_per_second={"fp32": 1.0}, bytes_per_second=1.0, seconds_per_node=1.0)
+
+
+def test_nodes_are_listed_by_their_bound_and_the_rest_adds_up() -> None:
+    """A second per multiply-add, 8 for the bytes of each node, and one for the node."""
+    report = report_of(node("a", 10), node("b", 20), node("c", 30))
+    page = printed(report, "net", View(top=1, roof=Roof(TOY)), "text").partition("the longest first")[2]
+    assert re.search(r"^ *31.0 s +49.2 % +7.50 +compute +c: Conv$", page, re.M)
+    assert re.search(r"^ *32.0 s +50.8 % +2 more rows$", page, re.M)
+
+
+@pytest.mark.parametrize(("macs", "shown"), [(5, "9.00 s"), (998, "999 s"), (12344, "12,345 s")])
+def test_times_have_three_digits_or_are_whole(macs: int, shown: str) -> None:
+    page = printed(report_of(node("a", macs)), "net", View(roof=Roof(TOY)), "text")
+    assert re.search(rf"^forward +{re.escape(shown)} ", page, re.M)
+
+
+def test_what_is_not_known_makes_the_least_time_at_least() -> None:
+    report = report_of(node("known", 10), node("strange", uncosted="no"))
+    page = printed(report, "net", View(roof=Roof(TOY)), "text")
+    assert re.search(r"^ +at least +compute +memory +overhead$", page, re.M)
+    assert re.search(r"^forward +≥ 11.0 s +100.0 % +0.0 % +0.0 %$", page, re.M)
+    assert "at least: of 1 node something is not known" in page
+    table = printed(report, "net", View(by="node", roof=Roof(TOY)), "text")
+    assert re.search(r"^uncosted +uncosted +.*strange: Conv$", table, re.M)
+
+
+def test_nothing_takes_no_time() -> None:
+    page = printed(report_of(), "net", View(roof=Roof(TOY)), "text")
+    assert re.search(r"^forward +0.00 ns$", page, re.M)
+
+
+def test_a_device_of_a_strange_name_does_no_harm() -> None:
+    for name in HOSTILE:
+        roof = Roof(TOY.model_copy(update={"name": name}))
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\u202a-\u202e]", printed(hostile(), "n", View(roof=roof), "text"))
+        assert set(Page(printed(hostile(), "n", View(roof=roof), "html")).tags) <= TAGS
 
 
 # ---------------------------------------------------------------- harmless

@@ -30,7 +30,7 @@ class Device(BaseModel):
     """A device's peaks: multiply-adds per second by precision (fp32, fp16, bf16, int8), bytes per second to memory, and
     the seconds that any node takes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     macs_per_second: dict[str, PositiveFloat]

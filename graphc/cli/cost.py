@@ -11,9 +11,11 @@ from graphc.cli.options import Dims, LimitPairs, Params, Source, integers, limit
 from graphc.cli.outcome import FINDINGS, guarded, show, write
 from graphc.cli.progress import progress
 from graphc.errors import GraphcError
+from graphc.limits import Limits
 
 if TYPE_CHECKING:
     from graphc.analysis.cost_report import CostReport
+    from graphc.report.cost import Roof
 
 Train = Annotated[bool, typer.Option("--train", help="A training step, not an inference.")]
 Batch = Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="Examples.", show_default=False)]
@@ -28,6 +30,12 @@ Optimizer = Annotated[
 Precision = Annotated[
     Literal["fp32", "fp16", "bf16"] | None,
     typer.Option("--precision", help="Count bytes as if all floats were these.", show_default=False),
+]
+OnDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--device", metavar="NAME|FILE.yaml", help="How fast this device could run it at best.", show_default=False
+    ),
 ]
 By = Annotated[
     Literal["node", "block", "op"] | None,
@@ -76,6 +84,7 @@ def cost(
     freeze: Freeze = None,
     optimizer: Optimizer = None,
     precision: Precision = None,
+    device: OnDevice = None,
     by: By = None,
     depth: Depth = 1,
     sort: Sort = None,
@@ -90,12 +99,16 @@ def cost(
     Multiply-adds, operations and bytes, forward and towards filters and inputs, and the memory that it takes.
     What graphc cannot count is listed with the reason and makes the totals lower bounds.
 
+    With --device: the least time that it could take there, a bound and no prediction. A device is a shipped
+    profile or a file, such as graphc env --measure prints; its peak is that of --precision, else of fp32.
+
     \b
     Examples:
       graphc cost can.yaml@can24
       graphc cost resnet.yaml@r18 --train --batch 256
       graphc cost model.onnx --train --freeze 'layer1*' --optimizer adam --precision bf16
       graphc cost rcan.yaml --by block --depth 2 --top 20
+      graphc cost resnet.yaml@r18 --train --precision bf16 --device h100-sxm
       graphc cost model.onnx --format html -o cost.html
       graphc cost diff old.onnx new.onnx --fail-if 'training_macs:+1%'
     """
@@ -110,9 +123,10 @@ def cost(
     if train and counting.forward_only:
         raise GraphcError(f"{convention} counts the forward pass only", code="run/usage", hint="leave out --train")
     settings = _settings(batch, dim, freeze, optimizer, precision, limit)
+    roof = _roof(device, precision or "fp32", settings["limits"]) if device is not None else None
     _require_writable(output, source)
     report = _counted(source, train, pairs(params, "--set"), settings)
-    _put(printed(report, source, View(counting, by, depth, sort, top), format), format, output)
+    _put(printed(report, source, View(counting, by, depth, sort, top, roof), format), format, output)
 
 
 @guarded
@@ -179,6 +193,20 @@ def _settings(
         "precision": precision,
         "limits": limits(limit),
     }
+
+
+def _roof(name: str, precision: str, limits: Limits) -> Roof:
+    """Asked before the work: there is such a device, and it has a peak in that precision."""
+    from graphc.analysis.roofline import PROFILES, device
+    from graphc.report.cost import Roof
+
+    shipped = sorted(file.stem for file in PROFILES.glob("*.yaml"))
+    if Path(name).suffix not in (".yaml", ".yml") and name not in shipped:
+        hint = f"shipped profiles: {', '.join(shipped)}; or name a file, FILE.yaml"
+        raise GraphcError(f"unknown device '{name}'", code="run/usage", hint=hint)
+    found = device(name, limits)
+    found.peak(precision)
+    return Roof(found, precision)
 
 
 def _counted(source: str, training: bool, params: dict[str, str], settings: dict[str, Any]) -> CostReport:

@@ -96,7 +96,7 @@ def text(sheet: Sheet) -> str:
 def _text_table(of: Table) -> str:
     cells = [*([of.head] if of.head else ()), *([_text_cell(cell) for cell in row] for row in of.rows)]
     notes = "\n".join(clean(note) for note in of.notes)
-    return "\n".join(filter(None, (f"{of.title}:", table(cells, of.sides), notes)))
+    return "\n".join(filter(None, (f"{clean(of.title)}:", table(cells, of.sides), notes)))
 
 
 def _text_cell(cell: Cell) -> str:

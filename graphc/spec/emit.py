@@ -139,7 +139,17 @@ class Emitter:
 
     def show(self, x: ir.Value) -> str:
         """The shape of `x` for an error message: sizes where static, names or ranges where not."""
-        return f"({', '.join(str(d) for d in self.labels(x))})"
+        columns = zip(*self.sizes(x), strict=True)
+        shown = [
+            f"{min(column)}..{max(column)}" if label is None else str(label)
+            for label, column in zip(self.labels(x), columns, strict=True)
+        ]
+        return f"({', '.join(shown)})"
+
+    @property
+    def ranged(self) -> tuple[str, ...]:
+        """The dimensions that have a range."""
+        return tuple(self._ranged)
 
     def labels(self, x: ir.Value) -> tuple[int | str | None, ...]:
         """Per axis of `x`: its static size, the symbolic dimension it equals (`H`, `2*H`), or None."""

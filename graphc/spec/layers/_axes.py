@@ -48,13 +48,15 @@ def swap_last(g: Emitter, x: ir.Value, *, name: str | None = None) -> ir.Value:
 
 def check_broadcast(g: Emitter, *values: ir.Value) -> None:
     """Fails unless the shapes broadcast from the last axis."""
-    for shapes in zip(*(g.sizes(value) for value in values), strict=True):
+    for point, *shapes in zip(g.points, *(g.sizes(value) for value in values), strict=True):
         try:
             np.broadcast_shapes(*shapes)
         except ValueError:
             shown = " and ".join(g.show(value) for value in values)
+            sizes = ", ".join(f"{name} = {point[name]}" for name in g.ranged)
+            found = " and ".join(str(shape) for shape in shapes)
             g.fail(
-                f"shapes {shown} do not broadcast",
+                f"shapes {shown} do not broadcast" + (f": at {sizes} they are {found}" if sizes else ""),
                 code="spec/shape-mismatch",
                 hint="counted from the last axis, sizes must be equal or 1",
             )
