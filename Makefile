@@ -17,6 +17,7 @@ demo: $(INSTALLED) ## build three networks to optimised, checked ONNX models in 
 	  [ $$name != style_transfer ] || sizes="--dim H=256 --dim W=256"; \
 	  $(BIN)/graphc build "specs/$$name.yaml$$variant" $$sizes -o "demo/$$name.onnx"; echo; \
 	done
+	@echo 'next: . .venv/bin/activate && graphc --help'
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest -n auto
@@ -28,6 +29,7 @@ lint: $(INSTALLED) ## ruff and mypy
 
 bench: $(INSTALLED) ## print how long graphc takes (run by hand, on a quiet machine)
 	$(BIN)/python benchmarks/build_times.py
+	$(BIN)/python benchmarks/cost_times.py
 
 catalogue: $(INSTALLED) ## write the generated pages, and what the README shows commands to print
 	$(BIN)/python -m graphc.catalogue --write

@@ -101,13 +101,14 @@ class Neighbour:
 
 def neighbours(case: Case) -> Iterator[Neighbour]:
     """Each case perturbed: attributes off default, boundary constants, constants as inputs, shared constants,
-    intermediates as outputs, other shapes and types."""
+    intermediates as outputs or as inputs, other shapes and types."""
     for change in (
         _attributes,
         _constants,
         _constants_as_inputs,
         _shared_constants,
         _intermediates_as_outputs,
+        _intermediates_as_inputs,
         _shapes,
         _types,
     ):
@@ -211,6 +212,19 @@ def _intermediates_as_outputs(case: Case) -> Iterator[Neighbour]:
             model = case.model()
             model.graph.outputs.append(model.graph[index].outputs[position])
             yield Neighbour(f"{value.name} is an output", model)
+
+
+def _intermediates_as_inputs(case: Case) -> Iterator[Neighbour]:
+    """What a node reads comes from outside, and no longer has what its producer gave it (a sign, a range)."""
+    for index, node in enumerate(case.model().graph):
+        for position, value in enumerate(node.inputs):
+            if value is None or value.producer() is None or value.type is None:
+                continue
+            model = case.model()
+            fresh = ir.Value(name=f"cut_{index}_{position}", type=value.type, shape=value.shape)
+            model.graph[index].replace_input_with(position, fresh)
+            model.graph.inputs.append(fresh)
+            yield Neighbour(f"{value.name} is an input", model)
 
 
 def _shapes(case: Case) -> Iterator[Neighbour]:

@@ -94,6 +94,19 @@ def conditions_have_cases(rewrite: Rewrite) -> None:
     assert not missing, f"no refusing case for {missing}"
 
 
+def has_cases(rewrite: Rewrite) -> None:
+    """Some case fires: without one the laws say nothing. Every case has a name of its own."""
+    cases = rewrite.all_cases()
+    assert any(case.refuses is None for case in cases), "no case fires"
+    assert len({case.name for case in cases}) == len(cases), "two cases have one name"
+
+
+def states_its_law(rewrite: Rewrite) -> None:
+    """The module's docstring says what the rewrite does, by which law, and why."""
+    for part in ("Law", "Why"):
+        assert any(line.startswith(part) for line in rewrite.doc.splitlines()), f"the docstring has no '{part}'"
+
+
 def conditions_are_needed(rewrite: Rewrite, case: Case) -> None:
     """Law 7: without its condition a refusing case goes wrong, unless the condition says why it is conservative."""
     conditions = {condition.reason: condition for condition in rewrite.conditions}
@@ -138,7 +151,8 @@ def violations(rewrite: Rewrite) -> Iterator[tuple[str, str, str]]:
         laws = [refuses, conditions_are_needed] if case.refuses else firing
         for law in [*laws, neighbours_stay_right]:
             yield from _violation(law, case.name, rewrite, case)
-    yield from _violation(conditions_have_cases, "", rewrite)
+    for law_of_all in (conditions_have_cases, has_cases, states_its_law):
+        yield from _violation(law_of_all, "", rewrite)
 
 
 def _violation(law: Callable[..., object], case: str, *arguments: object) -> Iterator[tuple[str, str, str]]:

@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import onnx
 import onnx_ir as ir
 
 from graphc import splice
@@ -176,6 +177,10 @@ def rewrite(
     """
     if numerics not in NUMERICS or (numerics == "approximates") != (bound > 0):
         raise ValueError(f"numerics is one of {NUMERICS}, with a bound for 'approximates' only")
+    for root in roots:
+        if not onnx.defs.has(root):
+            known = (schema.name for schema in onnx.defs.get_all_schemas() if not schema.domain)
+            raise ValueError(f"ONNX has no operator '{root}': {suggest(root, known)}")
     if not set(improves) <= set(CLAIMS):
         raise ValueError(f"improves holds some of {CLAIMS}, not {improves}")
 
@@ -263,8 +268,10 @@ def _mapping(root: ir.Node, result: Any) -> dict[ir.Value, ir.Value]:
     """What a construction returned, as old value -> new value."""
     if isinstance(result, ir.Value):
         return {root.outputs[0]: result}
-    if isinstance(result, tuple):
+    if isinstance(result, tuple) and len(result) <= len(root.outputs):
         return dict(zip(root.outputs, result, strict=False))
+    if isinstance(result, tuple):
+        raise TypeError(f"{len(result)} results for a {root.op_type} with {len(root.outputs)} outputs")
     if isinstance(result, dict):
         return result
     raise TypeError(f"a rewrite returns a value, a tuple of values or a mapping, not {type(result).__name__}")

@@ -247,7 +247,7 @@ def test_a_model_equals_itself_where_everything_is_zero() -> None:
         <ir_version: 10, opset_import: ["": 20]>
         agraph (float[4] x) => (float[4] y) <float one = {1}> { s = Sub(x, one) y = Relu(s) }
     """)
-    assert check(model, model, inputs={"x": np.ones(4, np.float32)}).passed
+    assert check(model, model.clone(), inputs={"x": np.ones(4, np.float32)}).passed
 
 
 def image_network(scale: float) -> ir.Model:
@@ -301,5 +301,39 @@ def test_a_sequence_is_not_analysed() -> None:
         agraph (float[4] x) => (seq(float[4]) y) { y = SequenceConstruct(x) }
     """)
     with pytest.raises(GraphcError, match="is no tensor") as error:
-        check(model, model)
+        check(model, model.clone())
     assert error.value.code == "run/not-analysed"
+
+
+def test_one_object_is_not_compared_with_itself() -> None:
+    model = image_network(255)
+    with pytest.raises(GraphcError, match="a and b are one object"):
+        check(model, model)
+
+
+def test_a_scalar_input_is_fed_as_an_array() -> None:
+    model = ir.from_onnx_text("""
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[8] x, float s, int64 i, bool c) => (float[8] y, int64 j) { y = Mul(x, s) j = Where(c, i, i) }
+    """)
+    assert check(model, model.clone()).passed
+
+
+def test_a_model_that_is_random_says_so() -> None:
+    model = ir.from_onnx_text("""
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[64] x) => (float[64] y) <float r = {0.5}, bool t = {1}> { y = Dropout(x, r, t) }
+    """)
+    with pytest.raises(GraphcError, match="another one each time") as error:
+        check(model, model.clone())
+    assert error.value.code == "run/not-analysed"
+
+
+def test_a_model_that_does_not_run_is_told_from_one_that_differs() -> None:
+    model = ir.from_onnx_text("""
+        <ir_version: 10, opset_import: ["": 20]>
+        agraph (float[4] x, int64[1] i) => (float[1] y) <int64 far = {100}> { k = Add(i, far) y = Gather(x, k) }
+    """)
+    with pytest.raises(GraphcError, match="the first model does not run") as error:
+        check(model, model.clone())
+    assert "verify" in error.value.hint

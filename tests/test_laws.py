@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
+import onnx_ir as ir
 import pytest
 
+import graphc
 from graphc import laws, registry
 from graphc.cases import Case, neighbours
 from graphc.pipeline import find_rewrite, rewrites
@@ -74,10 +76,13 @@ def test_conditions_have_cases(rewrite: Rewrite) -> None:
 
 @over_rewrites
 def test_has_firing_and_refusing_cases(rewrite: Rewrite) -> None:
-    cases = rewrite.all_cases()
-    assert any(case.refuses is None for case in cases)
-    assert any(case.refuses for case in cases)
-    assert len({case.name for case in cases}) == len(cases), "case names are test ids"
+    laws.has_cases(rewrite)
+    assert any(case.refuses for case in rewrite.all_cases())
+
+
+@over_rewrites
+def test_states_its_law(rewrite: Rewrite) -> None:
+    laws.states_its_law(rewrite)
 
 
 @over_rewrites
@@ -92,5 +97,33 @@ def test_neighbours_are_not_all_refused(rewrite: Rewrite) -> None:
 def test_name_is_one_name(rewrite: Rewrite) -> None:
     entry = registry.find(registry.PASSES, rewrite.name)
     assert entry.attribute() is rewrite
-    assert "Law" in rewrite.doc
-    assert "Why" in rewrite.doc
+
+
+def test_a_rewrite_without_cases_or_law_breaks_the_laws() -> None:
+    @graphc.rewrite("Neg", numerics="exact")
+    def neg_with_relu(node: graphc.View, op: graphc.Tape) -> ir.Value:
+        return op.Relu(node.required("X"))
+
+    assert {law for law, _, _ in laws.violations(neg_with_relu)} == {"has_cases", "states_its_law"}
+
+
+def test_a_rewrite_that_leans_on_an_unread_producer_breaks_law_4() -> None:
+    @graphc.rewrite("Relu", numerics="exact")
+    def relu_with_abs(node: graphc.View, op: graphc.Tape) -> ir.Value:
+        return op.Abs(node.required("X"))
+
+    case = Case("positive", lambda g: g.Relu(g.Exp(g.input(4))))
+    laws.keeps_the_function(relu_with_abs, case)
+    with pytest.raises(AssertionError, match="neighbour 'n0_exp is an input'"):
+        laws.neighbours_stay_right(relu_with_abs, case)
+
+
+def test_more_results_than_outputs_and_unknown_roots_are_mistakes() -> None:
+    @graphc.rewrite("Neg", numerics="exact")
+    def many(node: graphc.View, op: graphc.Tape) -> tuple[ir.Value, ...]:
+        return (node.required("X"),) * 3
+
+    with pytest.raises(TypeError, match="3 results for a Neg with 1 outputs"):
+        many()(Case("neg", lambda g: g.Relu(g.Neg(g.Abs(g.input(4))))).model())
+    with pytest.raises(ValueError, match="did you mean 'Neg'"):
+        graphc.rewrite("Negg", numerics="exact")

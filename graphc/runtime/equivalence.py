@@ -93,6 +93,12 @@ def check(
     Raises GraphcError: run/interface-differs (which input or output), run/usage, run/not-analysed,
     run/session-failed, run/provider-missing, and what `graphc.load` raises for a file.
     """
+    if a is b and isinstance(a, ir.Model):
+        raise GraphcError(
+            "a and b are one object, so nothing would be compared",
+            code="run/usage",
+            hint="passes work in place: give them a clone() and keep the model",
+        )
     first = a if isinstance(a, ir.Model) else load(a)
     second = b if isinstance(b, ir.Model) else load(b)
     require_same_interface(first, second)
@@ -104,7 +110,9 @@ def check(
     feeds = dict(_all_feeds(first, second, seeds, seed, sizes, given))
     with session(first, provider=provider) as run_a, session(second, provider=provider) as run_b:
         runs = [_run(run_a, run_b, feed, allowed) for feed in feeds.values()]
-    outputs = tuple(_compare(name, runs, overrides.get(name), allowed) for name in runs[0].a)
+        outputs = tuple(_compare(name, runs, overrides.get(name), allowed) for name in runs[0].a)
+        if not all(output.passed for output in outputs):
+            _require_repeatable(run_a, next(iter(feeds.values())), runs[0].a)
     return Report(outputs, tuple(feeds), sizes, provider, tuple(_weaknesses(outputs, [run.a for run in runs])))
 
 
@@ -118,8 +126,28 @@ class _Run:
     by: float
 
 
+def _require_repeatable(session: Session, feed: Feeds, before: Arrays) -> None:
+    """Raises GraphcError (run/not-analysed) for a model that differs from itself."""
+    again = session.run(feed)
+    for name, array in before.items():
+        if not np.array_equal(array, again[name], equal_nan=array.dtype.kind == "f"):
+            raise GraphcError(
+                f"output '{name}' of the first model is another one each time, for the same inputs",
+                code="run/not-analysed",
+                hint="something in it is random: a Dropout in training mode, RandomNormal, Multinomial, ...",
+            )
+
+
 def _run(run_a: Session, run_b: Session, feed: Feeds, tolerance: Tolerance) -> _Run:
-    expected, actual = run_a.run(feed), run_b.run(feed)
+    try:
+        expected = run_a.run(feed)
+    except GraphcError as error:
+        raise GraphcError(
+            f"the first model does not run on the inputs that it was given: {error.message}",
+            code=error.code,
+            hint="give inputs that it accepts (`inputs`), or go without the check (`verify`)",
+        ) from error
+    actual = run_b.run(feed)
     nudged, by = nudge(feed) if tolerance.rounding else (feed, 0.0)
     return _Run(expected, actual, run_a.run(nudged) if by else expected, by)
 

@@ -80,8 +80,8 @@ def _array(value: ir.Value, index: int, random: np.random.Generator, sizes: Mapp
             hint="give its value with `inputs`",
         )
     if dtype.is_floating_point():
-        return DISTRIBUTIONS[distribution(index)](random, shape).astype(dtype.numpy())
+        return np.asarray(DISTRIBUTIONS[distribution(index)](random, shape), dtype.numpy())
     if dtype == ir.DataType.BOOL:
-        return random.integers(0, 2, shape).astype(bool)
+        return np.asarray(random.integers(0, 2, shape), bool)
     low, high = index_range(value, sizes)
-    return random.integers(low, high, shape).astype(dtype.numpy())
+    return np.asarray(random.integers(low, high, shape), dtype.numpy())
