@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import warnings
@@ -29,6 +30,7 @@ from graphc.cli import app
 from graphc.cli.build import default_output
 from graphc.cli.new import TEMPLATES
 from graphc.cli.outcome import wrapped
+from graphc.linting import find_lint, findings
 from graphc.pipeline import Pipeline, named_pipelines, onnx_ir_passes, pass_names, rewrites
 from graphc.report.quantity import change, duration, quantity
 from graphc.report.table import table
@@ -166,6 +168,73 @@ def test_an_interrupt_ends_quietly_with_130(monkeypatch: pytest.MonkeyPatch) -> 
     assert fails(130, "build", "tiny.yaml") == ""
 
 
+def test_an_interrupt_that_an_import_hides_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("a module failed to import") from None
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(graphc.compilation, "compile", interrupted)
+    assert fails(130, "build", "tiny.yaml") == ""
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["layers"], 1, "run/write-failed: cannot write to stdout: No space left on device\n"),
+        (["layers", "--format", "json"], 1, "run/write-failed: cannot write to stdout: No space left on device\n"),
+        (["build", "absent.onnx", "--format", "json"], 2, "run/file-not-found: no such file: absent.onnx\n"),
+    ],
+)
+def test_a_full_disk_behind_stdout_is_told(arguments: list[str], code: int, said: str) -> None:
+    program = [sys.executable, "-c", "from graphc.cli import main; main()", *arguments]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (result.returncode, result.stderr) == (code, said)
+
+
+def test_errors_are_json_where_json_is_asked_for() -> None:
+    Path("typo.yaml").write_text(SPEC.replace("relu", "rellu").replace("- batch_norm", "- batch_nrm"))
+    result = run("build", "typo.yaml", "--format", "json")
+    first, second = json.loads(result.stdout)["errors"]
+    assert result.exit_code == 1
+    assert first.keys() == {"code", "file", "line", "column", "message", "help"}
+    assert [first["code"], first["help"]] == ["spec/unknown-layer", "did you mean 'batch_norm'?"]
+    for error in (first, second):
+        place = f"{error['file']}:{error['line']}:{error['column']}"
+        assert f"{place}: {error['code']}: {error['message']}\n  help: {error['help']}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["build", "absent.onnx"],
+        ["check", "absent.onnx", "model.onnx"],
+        ["cost", "absent.onnx"],
+        ["cost", "diff", "model.onnx", "absent.onnx"],
+        ["render", "absent.onnx"],
+        ["explain", "absent"],
+        ["layers", "absent"],
+    ],
+)
+def test_every_verb_with_a_format_fails_in_it(arguments: list[str]) -> None:
+    result = run(*arguments, "--format", "json")
+    (error,) = json.loads(result.stdout)["errors"]
+    assert result.exit_code in (1, 2)
+    assert result.stderr.startswith(f"{error['code']}: {error['message']}")
+    assert (error["file"], error["line"], error["column"]) == (None, None, None)
+
+
+def test_an_error_in_json_names_options_as_the_command_line_does() -> None:
+    result = run("build", "model.onnx", "--set", "width=3", "--format", "json")
+    (error,) = json.loads(result.stdout)["errors"]
+    assert error["message"].startswith("--set is for specs")
+
+
 def test_a_reader_that_left_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
@@ -295,6 +364,23 @@ def test_uncosted_operators_are_shown_and_never_counted_as_nothing() -> None:
     assert re.search(r"^compute +unknown +unknown$", text, re.M)
     assert "uncosted before: 1 node: Gelu 'act'" in text
     assert "uncosted" in ok("render", "gelu.onnx").splitlines()[-1]
+    assert "depends" not in text
+
+
+def test_a_size_that_nothing_declares_is_named_where_it_keeps_a_cost_from_being_known() -> None:
+    text = """<ir_version: 8, opset_import: ["" : 20]>
+              g (float[b, 3, 8, h] x) => (float[b, 2, d, e] y)
+              <float[2, 3, 1, 1] w = {1, 2, 3, 4, 5, 6}, float[2, 2, 1, 1] v = {1, 2, 3, 4}> {
+                p = Conv(x, w)  q = Relu(p)  r = Conv(q, v)  s = Relu(r)  t = Conv(s, v)  y = Relu(t)
+              }"""
+    onnx.save(onnx.parser.parse_model(text), "dynamic.onnx")
+    text = ok("build", "dynamic.onnx", "-p", "")
+    assert re.search(r"^compute +unknown +unknown$", text, re.M)
+    assert "uncosted before: 6 nodes: 3 Conv, 3 Relu\n" in text
+    assert "the cost depends on b, h; graphc cost with --dim b=1 --dim h=1 counts it" in text
+    counted = ok("cost", "dynamic.onnx", "--dim", "b=1", "--dim", "h=1")
+    assert "uncosted" not in counted
+    assert "depends" not in ok("build", "dynamic.onnx", "-p", "", "--dim", "b=1", "--dim", "h=1")
 
 
 def test_a_model_whose_weights_can_be_overridden_gets_a_note() -> None:
@@ -363,6 +449,9 @@ USER_ERRORS = [
     (2, "from 0 on", ["check", "model.onnx", "model.onnx", "--rtol", "nan"]),
     (2, "no dimension", ["check", "model.onnx", "model.onnx", "--dim", "H=3"]),
     (2, "is no name", ["new", "../evil"]),
+    (2, "beginning with a letter", ["new", "1abc"]),
+    (2, "'conv' is a layer", ["explain", "conv", "tiny.yaml"]),
+    (1, "did you mean 'convolution/checkerboard'?", ["explain", "convolution/chekerboard", "tiny.yaml"]),
     (2, "did you mean 'classifier'?", ["new", "net", "--template", "clasifier"]),
 ]  # fmt: skip
 
@@ -557,6 +646,28 @@ def test_explain_on_a_model_tells_each_site_and_changes_no_file() -> None:
     assert value["refused"][0]["reason"] in ok("explain", "fold-pad-into-conv{when=always}", "model.onnx")
     assert "the model has no Dropout" in ok("explain", "drop-dropout", "model.onnx")
     assert Path("model.onnx").read_bytes() == before
+
+
+def test_explain_counts_places_with_one_reason_and_leaves_each_to_json() -> None:
+    model = Case("", lambda g: g.Conv(g.Conv(g.Relu(g.input(1, 3, 8, 8)), g.weight(3, 3, 3, 3)), g.weight(3, 3, 3, 3)))
+    ir.save(model.model(), "convs.onnx")
+    refused = json.loads(ok("explain", "fold-pad-into-conv", "convs.onnx", "--format", "json"))["refused"]
+    (reason,) = {site["reason"] for site in refused}
+    text = ok("explain", "fold-pad-into-conv", "convs.onnx")
+    assert len(refused) == 2
+    assert re.findall(r"^refused.*", text, re.M) == [f"refused  2 places  {reason}"]
+
+
+def test_explain_of_a_lint_on_a_model_tells_what_it_finds() -> None:
+    name = "convolution/checkerboard"
+    bad = find_lint(name).bad_cases[0].model()
+    ir.save(bad, "bad.onnx")
+    (expected,) = findings(bad, name)
+    text = ok("explain", name, "bad.onnx")
+    assert text.startswith(f"{name} finds 1 place\n")
+    assert expected.message in text
+    assert json.loads(ok("explain", name, "bad.onnx", "--format", "json"))["findings"][0]["node"] == expected.node
+    assert ok("explain", name, "model.onnx") == f"{name} finds no places\n"
 
 
 def test_layers_lists_every_layer_once() -> None:

@@ -22,6 +22,7 @@ from graphc.analysis.memory import memory
 from graphc.analysis.optimizers import step_cost
 from graphc.analysis.samples import Answer, Sample, samples
 from graphc.analysis.step import Precision, Source, Step, read
+from graphc.collector import uncollected
 from graphc.convolution import static_shape
 from graphc.costs import ZERO, Cost
 from graphc.limits import DEFAULT, Limits
@@ -30,6 +31,7 @@ from graphc.runtime.sizes import required
 from graphc.view import Refusal
 
 
+@uncollected()
 def cost(
     source: Source,
     *,

@@ -60,6 +60,7 @@ def options(version: Version = False, debug: Debug = False) -> None:
       graphc explain NAME            what a layer or a rewrite does
 
     Exit codes: 0 success, 1 a broken spec or a failed check, 2 wrong usage or a missing file, 3 a bug.
+    With --format json an error is JSON on stdout, too: {"errors": [{"code", "file", "line", ...}]}.
     """
     outcome.debug.set(debug)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from graphc.cli.options import Dims, LimitPairs, Params, Source, integers, limits, pairs, split
-from graphc.cli.outcome import FINDINGS, guarded, show, write
+from graphc.cli.outcome import FINDINGS, guarded, put, show, write
 from graphc.cli.progress import progress
 from graphc.errors import GraphcError
 from graphc.limits import Limits
@@ -126,7 +126,7 @@ def cost(
     roof = _roof(device, precision or "fp32", settings["limits"]) if device is not None else None
     _require_writable(output, source)
     report = _counted(source, train, pairs(params, "--set"), settings)
-    _put(printed(report, source, View(counting, by, depth, sort, top, roof), format), format, output)
+    _print_or_write(printed(report, source, View(counting, by, depth, sort, top, roof), format), format, output)
 
 
 @guarded
@@ -171,7 +171,7 @@ def cost_diff(
         return Costs(*(_counted(source, training, of_spec, settings) for training in (True, False)))
 
     found = diff(costs(a), costs(b), thresholds)
-    _put(printed(found, a, b, format, top), format, output)
+    _print_or_write(printed(found, a, b, format, top), format, output)
     if found.failed:
         raise typer.Exit(FINDINGS)
 
@@ -225,7 +225,7 @@ def _require_writable(output: Path | None, *sources: str) -> None:
         require_writable(output, sources=[split(source)[0] for source in sources])
 
 
-def _put(text: str, format: str, output: Path | None) -> None:
+def _print_or_write(text: str, format: str, output: Path | None) -> None:
     """Text may be wrapped for a terminal; what programs read is not."""
     from graphc.report.page import Page
 
@@ -234,4 +234,4 @@ def _put(text: str, format: str, output: Path | None) -> None:
     elif format == "text":
         show(Page(text, None))
     else:
-        print(text.rstrip())
+        put(text.rstrip())

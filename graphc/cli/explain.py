@@ -1,4 +1,4 @@
-"""`graphc explain`: the page of whatever has that name; with a model, what a rewrite would do to it."""
+"""`graphc explain`: the page of whatever has that name; with a model, what a rewrite or a lint says of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Name = Annotated[
 ]
 OnModel = Annotated[
     str | None,
-    typer.Argument(metavar="[SPEC|MODEL]", help="Where the rewrite is tried; nothing is written.", show_default=False),
+    typer.Argument(metavar="[SPEC|MODEL]", help="Where it is tried; nothing is written.", show_default=False),
 ]
 
 
@@ -31,8 +31,8 @@ def explain(
 ) -> None:
     """Print what a rewrite, a pass, a layer or a lint does.
 
-    With a spec or a model too: each place where the rewrite NAME fires or is refused, and why. Options go in
-    braces, as in a pipeline.
+    With a spec or a model too: each place where the rewrite NAME fires or is refused, and why, or what the
+    lint NAME finds. Options go in braces, as in a pipeline.
 
     \b
     Examples:
@@ -41,12 +41,10 @@ def explain(
       graphc explain "fold-batchnorm-into-conv{when=always}" can.yaml@can24
       graphc explain conv
     """
-    if model is None:
-        from graphc.report.explanation import page
+    from graphc.report.explanation import on_model, page
 
+    if model is None:
         show(page(name), format)
     else:
-        from graphc.report.passes import sites
-
         opened = open_model(model, params=params, dim=dim, target=target, freeze_inputs=freeze_inputs, limit=limit)
-        show(sites(name, opened), format)
+        show(on_model(name, opened), format)

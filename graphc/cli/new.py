@@ -31,7 +31,9 @@ def new(name: Name, template: Template = "conv", output: Directory = Path()) -> 
 
     stem = name.removesuffix(".yaml")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", stem):
-        raise GraphcError(f"'{name}' is no name: use letters, digits, '_' and '-', beginning with a letter", code="run/usage")
+        raise GraphcError(
+            f"'{name}' is no name: use letters, digits, '_' and '-', beginning with a letter", code="run/usage"
+        )
     known = sorted(file.stem for file in TEMPLATES.glob("*.yaml"))
     if template not in known:
         raise GraphcError(f"unknown template '{template}'", code="run/usage", hint=suggest(template, known))

@@ -1,5 +1,8 @@
 """How a verb ends: results on stdout, everything else on stderr, and an exit code.
 
+Errors are text on stderr, and with `--format json` JSON on stdout, too: {"errors": [{"code", "file", "line", "column",
+"message", "help"}]}.
+
 0 is success; 1 a finding (a broken spec, a failed check); 2 wrong usage or a missing file; 3 a bug.
 """
 
@@ -7,17 +10,22 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import textwrap
+import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import typer
@@ -42,21 +50,20 @@ def guarded(verb: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         _tolerate_narrow_encodings()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _interrupts() as interrupts:
             warnings.showwarning = _show_warning
             try:
                 verb(*args, **kwargs)
-                sys.stdout.flush()
             except typer.Exit:
                 raise
-            except GraphcError as error:
-                _stop(spelled(str(error)), error.exit_code)
             except KeyboardInterrupt:
                 raise typer.Exit(INTERRUPTED) from None
             except BrokenPipeError:
-                _abandon_stdout()
+                raise typer.Exit(BROKEN_PIPE) from None
             except Exception as error:  # the boundary: what nobody foresaw is reported as what it is, a bug
-                _stop(_apology(error), INTERNAL)
+                if interrupts:
+                    raise typer.Exit(INTERRUPTED) from None
+                _fail(error, as_json=kwargs.get("format") == "json")
 
     return run
 
@@ -65,9 +72,20 @@ def show(page: Page, format: str = "text") -> None:
     """Print a result. A terminal gets long lines wrapped at its width, everything else as they are."""
     if format == "text" and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
-        print("\n".join(wrapped(line, width) for line in page.text.splitlines()))
+        put("\n".join(wrapped(line, width) for line in page.text.splitlines()))
     else:
-        print(page.printed(format))
+        put(page.printed(format))
+
+
+def put(text: str) -> None:
+    """Print to stdout, at once. Raises GraphcError (run/write-failed), BrokenPipeError."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        _abandon_stdout()
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise GraphcError(f"cannot write to stdout: {error.strerror}", code="run/write-failed") from None
 
 
 def write(path: Path, text: str, *, overwrite: bool = True) -> None:
@@ -120,12 +138,31 @@ def wrapped(line: str, width: int) -> str:
     )
 
 
-def _stop(message: str, code: int) -> NoReturn:
-    sys.stdout.flush()
+def _fail(error: Exception, as_json: bool) -> NoReturn:
+    """Say what went wrong on stderr, and to programs that asked for JSON on stdout, too."""
     if debug.get():
         traceback.print_exc()
-    tell(message)
-    raise typer.Exit(code) from None
+    if not isinstance(error, GraphcError):
+        tell(_apology(error))
+        raise typer.Exit(INTERNAL) from None
+    tell(spelled(str(error)))
+    if as_json:
+        with suppress(GraphcError, BrokenPipeError):  # that stdout takes nothing changes nothing: it is said above
+            put(json.dumps({"errors": [_as_json(each) for each in error.all]}, indent=2))
+    raise typer.Exit(error.exit_code) from None
+
+
+def _as_json(error: GraphcError) -> dict[str, str | int | None]:
+    """An error for programs; null is what is not known of its place."""
+    where = error.where
+    return {
+        "code": error.code,
+        "file": where.file if where else None,
+        "line": (where.line or None) if where else None,
+        "column": (where.column or None) if where else None,
+        "message": spelled(error.message),
+        "help": spelled(error.hint),
+    }
 
 
 def _apology(error: Exception) -> str:
@@ -134,10 +171,29 @@ def _apology(error: Exception) -> str:
     return f"internal error: {what}\nthis is a bug{advice}"
 
 
-def _abandon_stdout() -> NoReturn:
-    """Whoever read stdout has left: point it nowhere, so that the interpreter's last flush is quiet, too."""
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """The interrupts that came: an import that one cuts short may end in an ImportError that does not say so."""
+    came: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield came  # whoever calls has a handler already, or none can be set
+        return
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _abandon_stdout() -> None:
+    """Nothing reaches stdout any more: point it nowhere, so that the interpreter's last flush is quiet, too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise typer.Exit(BROKEN_PIPE) from None
 
 
 def _tolerate_narrow_encodings() -> None:

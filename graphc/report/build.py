@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import onnx_ir as ir
+
+from graphc.analysis.binding import preferred_dims
 from graphc.errors import clean
+from graphc.metadata import evaluate_dim
 from graphc.report import check
 from graphc.report.page import Page, paragraphs
 from graphc.report.quantity import change, duration, plural, quantity
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
     from graphc.pipeline import Step
 
 NAMES = 3  # as many nodes are named where one reason stopped several
+OPERATORS = 8  # as many operators are named that could not be costed
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ def page(build: Written) -> Page:
     text = paragraphs(
         _title(build),
         _totals(record.before, record.after, build.dims),
+        _depends(build.compilation.original) if record.before.forward.uncosted else "",
         _passes(record.steps),
         "not checked: --no-verify" if report is None else check.text(report),
         _note(build.compilation),
@@ -69,9 +77,9 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 
 def counted(summary: Summary, value: int, unit: str) -> str:
-    """A count over the graph: `≥` where some nodes are uncosted, `unknown` where all are, never a bare 0."""
+    """A count over the graph: `≥` where some nodes are uncosted, `unknown` where all that count are, never a 0."""
     missing = len(summary.forward.uncosted)
-    if missing and not summary.forward.cost.bytes:
+    if missing and not value:
         return "unknown"
     return ("≥ " if missing else "") + quantity(value, unit)
 
@@ -107,8 +115,27 @@ def _totals(before: Summary, after: Summary, dims: dict[str, int]) -> str:
         lines.append(clean(f"compute and memory traffic are of one run at {sizes}"))
     for when, summary in (("before", before), ("after", after)):
         if missing := summary.forward.uncosted:
-            lines.append(f"uncosted {when}: {plural(len(missing), 'node')}: {named(missing)}")
+            lines.append(f"uncosted {when}: {plural(len(missing), 'node')}: {_uncosted(missing)}")
     return "\n".join(lines)
+
+
+def _uncosted(missing: Sequence[str]) -> str:
+    """A few nodes by name, more by operator: `16 ConstantOfShape, 5 Conv`, the most frequent first."""
+    if len(missing) <= NAMES:
+        return named(missing)
+    operators = Counter(node.partition(" ")[0] for node in missing)
+    return named([f"{count} {operator}" for operator, count in operators.most_common()], OPERATORS)
+
+
+def _depends(model: ir.Model) -> str:
+    """Which sizes would have to be known for a count: those of inputs that nothing declares."""
+    known = preferred_dims(model)
+    dims = [dim for value in model.graph.inputs for dim in value.shape or () if isinstance(dim, ir.SymbolicDim)]
+    names = dict.fromkeys(dim.value for dim in dims if dim.value and evaluate_dim(dim.value, known) is None)
+    if not names:
+        return ""
+    options = " ".join(f"--dim {shlex.quote(f'{name}=1')}" for name in names)
+    return clean(f"the cost depends on {', '.join(names)}; graphc cost with {options} counts it")
 
 
 def _row(

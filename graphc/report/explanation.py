@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from graphc.errors import GraphcError, suggest
-from graphc.linting import Lint, lints
+import onnx_ir as ir
+
+from graphc.errors import GraphcError, clean, suggest
+from graphc.linting import Lint, findings, lints
 from graphc.pipeline import pass_names
 from graphc.report import layers as layer_pages
 from graphc.report import passes as pass_pages
 from graphc.report.page import Page, paragraphs, section
+from graphc.report.quantity import plural
 from graphc.report.table import table
 from graphc.spec.layers import layers
 
@@ -23,6 +26,26 @@ def page(name: str) -> Page:
         return _lint_page(lints()[name])
     known = [*pass_names(), *layers(), *lints()]
     raise GraphcError(f"nothing is called '{name}'", code="run/usage", hint=suggest(name, known))
+
+
+def on_model(name: str, model: ir.Model) -> Page:
+    """Where a rewrite fires in a model and where it is refused, or what a lint finds there. Changes `model`.
+
+    Raises GraphcError: run/usage for a layer, else as `graphc.findings` and `graphc.report.passes.sites`.
+    """
+    if "/" in name.partition("{")[0]:  # a lint is called category/defect, and nothing else is
+        return _found(name, model)
+    if name in layers():
+        hint = f"graphc explain {name}, without a model, prints its page"
+        raise GraphcError(f"'{name}' is a layer: only rewrites and lints have places", code="run/usage", hint=hint)
+    return pass_pages.sites(name, model)
+
+
+def _found(name: str, model: ir.Model) -> Page:
+    found = findings(model, name)
+    rows = [(finding.severity, clean(finding.node or "(unnamed)"), clean(finding.message)) for finding in found]
+    value = {"name": name, "findings": [vars(finding) for finding in found]}
+    return Page(paragraphs(f"{name} finds {plural(len(found), 'place')}", table(rows, "<<<") if rows else ""), value)
 
 
 def _lint_page(lint: Lint) -> Page:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import onnx_ir as ir
@@ -121,7 +122,7 @@ def sites(text: str, model: ir.Model) -> Page:
         "fired": [site.node for site in fired],
         "refused": [{"node": site.node, "reason": site.reason} for site in refused],
     }
-    rows = [*(_site("fires", site) for site in fired), *(_site("refused", site) for site in refused)]
+    rows = [*(("fires", _node(site), clean(site.reason)) for site in fired), *_refusals(refused)]
     roots = " or ".join(find_rewrite(name).roots)
     places = [plural(len(found), "place") for found in (fired, refused)]
     return Page(
@@ -133,8 +134,17 @@ def sites(text: str, model: ir.Model) -> Page:
     )
 
 
-def _site(what: str, site: Site) -> tuple[str, str, str]:
-    return what, site.node or "(unnamed)", clean(site.reason)
+def _refusals(refused: Sequence[Site]) -> Iterator[tuple[str, str, str]]:
+    """One row per reason, the rarest first: where a pattern is absent, one reason stands for most places."""
+    by_reason: dict[str, list[Site]] = {}
+    for site in refused:
+        by_reason.setdefault(site.reason, []).append(site)
+    for reason, found in sorted(by_reason.items(), key=lambda item: len(item[1])):
+        yield "refused", _node(found[0]) if len(found) == 1 else f"{len(found)} places", clean(reason)
+
+
+def _node(site: Site) -> str:
+    return site.node or "(unnamed)"
 
 
 def _require_rewrite(name: str) -> None:
