@@ -1,6 +1,6 @@
 """How long a full training analysis takes after load. Prints medians; asserts nothing.
 
-    python benchmarks/cost_times.py [ROUNDS]
+python benchmarks/cost_times.py [ROUNDS]
 """
 
 from __future__ import annotations

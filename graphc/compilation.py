@@ -60,7 +60,14 @@ def compile(
     if verify:
         require_provider(provider)  # before minutes of work, not after
     original, own = open_source(
-        source, params=params, dims=dims, target=target, seed=seed, freeze_inputs=freeze_inputs, limits=limits
+        source,
+        params=params,
+        dims=dims,
+        target=target,
+        seed=seed,
+        freeze_inputs=freeze_inputs,
+        check_passes=pipeline is None,
+        limits=limits,
     )
     passes = next(each for each in (pipeline, own, DEFAULT_PASSES) if each is not None)
     result = Pipeline(passes, before_step=before_step, after_step=after_step)(original.clone())

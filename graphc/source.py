@@ -11,9 +11,10 @@ from onnx_ir.passes.common import RemoveInitializersFromInputsPass
 
 from graphc import spec
 from graphc.analysis.binding import bind_only
-from graphc.errors import GraphcError, suggest
+from graphc.errors import GraphcError, collect, suggest
 from graphc.limits import DEFAULT, Limits
 from graphc.model import load
+from graphc.pipeline import Pipeline
 
 Passes = str | Sequence[Any]  # what a pipeline is made from
 
@@ -27,18 +28,22 @@ def open_source(
     seed: int | None = None,
     weights: bool = True,
     freeze_inputs: bool = False,
+    check_passes: bool = False,
     limits: Limits = DEFAULT,
 ) -> tuple[ir.Model, Passes | None]:
     """The model that a spec describes or a file holds, before any pass, and the passes that its spec asks for, if any.
 
     `dims` gives symbolic dimensions one size each. `params`, `target`, `seed` (instead of that of the spec's weights)
     and `weights` (False: shapes without content, and weight files need not be there) are for specs, `freeze_inputs`
-    (initializers that are also graph inputs become constants) for models. An ir.Model is left as it is. Raises
-    GraphcError: run/usage, and what `expand` and `load` raise.
+    (initializers that are also graph inputs become constants) for models. An ir.Model is left as it is. With
+    `check_passes` the passes that a spec asks for must exist, before its weights are made. Raises GraphcError:
+    run/usage, and what `expand`, `load` and `Pipeline` raise.
     """
     if isinstance(source, str | Path) and not is_model(source):
         _only_for("model", source, freeze_inputs=freeze_inputs or None)
         network = spec.expand(source, params=params, dims=dims, target=target, limits=limits)
+        if check_passes:
+            _require_passes(network)
         if weights:
             network.fill(seed=seed, limits=limits)
         return network.model(), network.spec.passes
@@ -50,6 +55,23 @@ def open_source(
     else:
         model = source
     return _fixed(model, dims or {}), None
+
+
+def _require_passes(network: spec.Network) -> None:
+    """Raises one GraphcError with every mistake in the spec's `passes:`, each at its place."""
+    asked = network.spec.passes
+    places: list[tuple[str | int, ...]] = [("passes",)]
+    if not isinstance(asked, str):
+        places = [("passes", index) for index in range(len(asked or ()))]
+    errors = []
+    for path, item in zip(places, [asked] if isinstance(asked, str) else asked or (), strict=True):
+        try:
+            Pipeline([item])
+        except GraphcError as error:
+            where = network.place(*path)
+            errors.append(GraphcError(error.message, code=error.code, where=where, hint=error.hint))
+    if errors:
+        raise collect(errors)
 
 
 def is_model(source: str | Path) -> bool:

@@ -179,7 +179,7 @@ REFUSED = {  # name: (text, code, line, column)
     "a list": ("- a", "spec/bad-type", 1, 1),
     "a scalar": ("relu", "spec/bad-type", 1, 1),
     "tab": ("a:\n\tb: 1", "spec/yaml-syntax", 2, 1),
-    "no closing brace": ("a: {b: 1\nc: 2", "spec/yaml-syntax", 2, 2),
+    "no closing brace": ("a: {b: 1\nc: 2", "spec/yaml-syntax", 1, 4),
     "bell": ("a: 1\nb: x\x07", "spec/yaml-syntax", 2, 5),
     "escaped NUL": ('a: "x\\0"', "spec/yaml-syntax", 1, 4),
     "escaped terminal control": ('a: "\\e[31m"', "spec/yaml-syntax", 1, 4),
@@ -308,3 +308,29 @@ def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     except GraphcError as error:
         places = [error.where or Where("nowhere")]
     assert all(place.line >= 1 and place.column >= 1 for place in places)
+
+
+@pytest.mark.parametrize(
+    ("text", "bracket", "line", "column"),
+    [
+        ('a: {x: "b"\nc: [y]', "{", 1, 4),
+        ("a: {x: b\nc: [y]", "{", 1, 4),
+        ("a: 1\nc: [y,\n", "[", 2, 4),
+        ("a:\n  - {b: {c: 1}\n  - d", "{", 2, 5),
+        ("a: {b: [1, 2\nc: 3", "[", 1, 8),
+    ],
+)
+def test_a_bracket_that_is_not_closed_is_shown_where_it_opens(text: str, bracket: str, line: int, column: int) -> None:
+    error = refused(text)
+    assert (error.message, error.where) == (f"the '{bracket}' is not closed", Where("f.yaml", line, column))
+
+
+@pytest.mark.parametrize(("text", "column"), [("a: {b: 1 c: 2}", 11), ("a: {b: [1, 2}", 13)])
+def test_a_bracket_that_is_closed_wrongly_is_shown_there(text: str, column: int) -> None:
+    error = refused(text)
+    assert error.message.startswith("expected ',' or")
+    assert error.where == Where("f.yaml", 1, column)
+
+
+def test_a_type_without_quotes_is_shown_with_them() -> None:
+    assert refused("a: {image: f32[N, 3, H, W], b: c}").hint == 'put quotes around it: "f32[N, 3, H, W]"'

@@ -965,3 +965,92 @@ def test_a_shared_name_is_not_another_layers_id() -> None:
     with pytest.raises(GraphcError, match="two layers name their weights 'head/weight'") as error:
         with_dims("H: 8", "{conv: 4, shared: head}", "{id: head, conv: 4}", "{id: y, op: relu}")
     assert error.value.code == "spec/duplicate-id"
+
+
+# ---------------------------------------------------------------- what a message says
+
+
+UNEVEN = "dims: {N: {min: 1, max: 4}, H: {min: 16, max: 640}, W: 64}\n"
+PICTURE = '{x: "f32[N, 3, H, W]"}'
+
+
+@pytest.mark.parametrize(
+    ("nodes", "shown"),
+    [
+        ("  - {max_pool: 2}\n  - {resize: 2}\n  - {id: y, concat: 1, from: [prev, x]}", "other sizes differ: at N = "),
+        ("  - {id: y, residual: [{max_pool: 2}, {resize: 2}]}", "shortcut (N, 3, H, 64): at N = "),
+        ("  - {id: y, branch: {paths: [[{max_pool: 2}, {resize: 2}], []]}}", "path 1 (N, 3, H, 64): at N = "),
+        ("  - {id: y, branch: {paths: [[{max_pool: 2}], [{conv: {out: 3, s: 2}}]]}}", "path 1 (N, 3, 8..320, 32)"),
+    ],
+)
+def test_sizes_that_differ_by_rounding_are_named_with_the_dimension(nodes: str, shown: str) -> None:
+    error = only(spec(nodes, UNEVEN, inputs=PICTURE))
+    assert error.code == "spec/shape-mismatch"
+    assert shown in error.message
+    height = int(error.message.partition("H = ")[2].partition(" ")[0].rstrip(","))
+    assert height % 2 == 1
+    assert error.hint == "H need not be divisible: give it multiple_of, or crop"
+
+
+@pytest.mark.parametrize("body", ["{conv: 8}", "{conv: {out: 3, pad: valid}}", "{resize: 2}"])
+def test_sizes_that_differ_otherwise_are_not_blamed_on_rounding(body: str) -> None:
+    error = only(spec(f"  - {{id: y, residual: [{body}]}}", UNEVEN, inputs=PICTURE))
+    assert error.hint == "add 'shortcut: [conv: ...]'"
+
+
+def test_a_parameter_given_under_both_its_names_is_said_to_be_one() -> None:
+    error = only(spec("  - {id: y, max_pool: {k: 2, kernel: 3}}"))
+    assert (error.code, error.message) == (
+        "spec/duplicate-key",
+        "max_pool: 'k' and 'kernel' are one parameter, given twice",
+    )
+    assert pointed(error).startswith("kernel")
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("three", "spec/bad-type"), ("true", "spec/bad-type"), ("null", "spec/bad-type"), ("1.5", "spec/non-integral")],
+)
+def test_a_size_per_axis_is_an_integer_or_a_list(value: str, code: str) -> None:
+    error = only(spec(f"  - {{id: y, max_pool: {{k: {value}}}}}"))
+    assert error.code == code
+    assert error.message.startswith("max_pool: 'k' must be an integer or a list of integers, not ")
+
+
+def test_a_repeat_without_a_body_is_shown_one() -> None:
+    error = only(spec("  - {id: y, repeat: 2}"))
+    assert (error.code, error.hint) == ("spec/missing-argument", "for example {repeat: 2, do: [relu]}")
+
+
+def test_an_id_that_comes_later_is_said_to_come_later() -> None:
+    nodes = "  - {add: , from: [x, u1]}\n  - {do: [{id: y, relu: , from: u1}]}\n  - {id: u1, relu: , from: x}"
+    for error in refused(spec(nodes, outputs="[u1]")):
+        assert error.message == "'u1' is defined later, at line 7; an item reads earlier ones"
+        assert pointed(error).startswith("u1")
+
+
+def test_an_id_that_is_left_out_or_reads_itself_does_not_come_later() -> None:
+    for nodes in (
+        "  - {id: u, when: false, relu: }\n  - {id: y, relu: , from: u}",
+        "  - {id: y, do: [{id: u, relu: , from: u}]}",
+    ):
+        assert only(spec(nodes)).message == "unknown value 'u'"
+
+
+@pytest.mark.parametrize("bad", ["d.2", "2d", "d 2"])
+def test_an_id_that_is_refused_is_not_unknown_later(bad: str) -> None:
+    error = only(spec(f"  - {{id: {bad}, relu: }}\n  - {{id: y, relu: , from: {bad}}}", outputs=f"[y, {bad}]"))
+    assert error.message.startswith("'id' must be")
+    assert pointed(error).startswith(bad)
+
+
+def test_an_id_that_two_items_take_stands_for_neither() -> None:
+    nodes = "  - {id: d, conv: 4}\n  - {id: d, conv: 8, from: x}\n  - {id: y, add: , from: [d, x]}"
+    assert only(spec(nodes)).code == "spec/duplicate-id"
+
+
+def test_a_network_knows_where_its_spec_says_something() -> None:
+    network = expand_text(spec("  - {id: y, relu: }", "passes: [drop-identity, {nope: {x: 1}}]\n"))
+    places = [network.place("passes", *path) for path in ((), (0,), (1,), (1, "nope", "x"))]
+    assert [where.line for where in places] == [4] * 4
+    assert [where.text[where.column - 1 :][:4] for where in places] == ["[dro", "drop", "{nop", "1}}]"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from layer_oracle import build, sample
 
 from graphc.errors import GraphcError
+from graphc.spec import expand_text
 from graphc.spec.emit import Emitter
 from graphc.spec.layers import Layer, layers
 
@@ -188,3 +189,41 @@ def test_norms_have_their_usual_short_names(short: str, long: str | None) -> Non
     x = g.input("x", ir.DataType.FLOAT, [(1, 4, 8, 8)])
     g.layer({"conv": {"out": 4, "norm": short, "act": "none"}}, x)
     assert [node.op_type for node in g.nodes] == ["Conv", *([long] if long else [])]
+
+
+class Gated(Layer):
+    """A layer of a plugin, whose `emit` gives or raises something wrong."""
+
+    how: str
+
+    def emit(self, g: Emitter, x: ir.Value) -> Any:
+        if self.how == "raises":
+            raise TypeError("no such thing")
+        if self.how == "refuses":
+            g.fail("not here")
+        return (x, 3) if self.how == "pair" else None
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "message"),
+    [
+        ("raises", "run/plugin-failed", f"layer 'gated' of {__name__}: TypeError: no such thing"),
+        ("pair", "run/plugin-failed", f"layer 'gated' of {__name__}: TypeError: emit returned int instead of a value"),
+        ("none", "run/plugin-failed", "emit returned NoneType instead of a value"),
+        ("refuses", "spec/bad-value", "not here"),
+    ],
+)
+@pytest.mark.parametrize("item", ["gated: {how: HOW}", "conv: {out: 2, act: {gated: {how: HOW}}}"])
+def test_what_a_plugins_layer_does_wrong_is_told_with_its_name(
+    item: str, how: str, code: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {**layers(), "gated": Gated}
+    monkeypatch.setattr("graphc.spec.layers.layers", lambda: known)
+    text = f'graphc: 1\ninputs: {{x: "f32[1, 2, 4, 4]"}}\noutputs: [y]\nnodes:\n  - {{id: y, {item}}}\n'
+    with pytest.raises(GraphcError) as caught:
+        expand_text(text.replace("HOW", how), "f.yaml")
+    error = caught.value
+    assert error.code == code
+    assert message in error.message
+    assert error.where is not None
+    assert str(error.where) == "f.yaml:5:13"

@@ -116,3 +116,16 @@ def test_none_stands_for_the_default_passes_and_nothing_for_none(pipeline: objec
     made = graphc.compile("tiny.yaml", verify=False, pipeline=pipeline)
     assert len(made.record.steps) == steps
     assert graphc.compile("none.yaml", verify=False).record.steps == ()
+
+
+def test_mistakes_in_a_specs_passes_are_all_told_at_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        'graphc: 1\nname: net\ninputs: {x: "f32[1, 4]"}\noutputs: [y]\nnodes: [{id: y, op: relu}]\n'
+        "passes:\n  - inferenc\n  - drop-identity: {whne: always}\n  - drop-dropout\n"
+    )
+    with pytest.raises(GraphcError) as error:
+        graphc.compile(path)
+    told = [(each.code, each.where.line, each.where.column) for each in error.value.all if each.where]
+    assert told == [("spec/unknown-pass", 7, 5), ("spec/unknown-pass-option", 8, 5)]
+    assert graphc.compile(path, pipeline="inference").report is not None

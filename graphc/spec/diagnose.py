@@ -34,6 +34,7 @@ WANTED = {
     "string_type": "a text",
     "list_type": "a list",
     "tuple_type": "a list",
+    "per_axis_type": "an integer or a list of integers",
     "set_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
@@ -157,8 +158,11 @@ class _Words:
         kind = self.unknown.rpartition("unknown-")[2]
         match self.first["type"]:
             case "extra_forbidden":
-                known = _known(self.model, self.first["loc"])
                 last = str(self.path[-1])
+                if other := self._twin(last):
+                    names = " and ".join(f"'{each}'" for each in sorted((other, last), key=len))
+                    return "spec/duplicate-key", f"{names} are one parameter, given twice", "remove one of the two"
+                known = [name for m in self._models() for name in spelled(m)]
                 return self.unknown, f"unknown {kind} '{last}'", suggest(last, known)
             case "missing":
                 return "spec/missing-argument", f"'{name}' is required", ""
@@ -167,8 +171,29 @@ class _Words:
         wanted = " or ".join(dict.fromkeys(_wanted(error) for error in self.errors))
         return self._code(), f"'{name}' must be {wanted}, not {self._shown()}", self._hint()
 
+    def _models(self) -> list[type[BaseModel]]:
+        """The models that may stand at the place of the finding's key."""
+        models = [self.model]
+        for step in self.first["loc"][:-1]:
+            inner = [_field(m, step) for m in models]
+            if any(annotation is not None for annotation in inner):
+                models = [m for annotation in inner for m in _models(annotation)]
+        return models
+
+    def _twin(self, key: str) -> str | None:
+        """The other spelling of a parameter, `k` for `kernel`, where the mapping has that too."""
+        given: Any = self.value
+        for step in self.path[:-1]:
+            given = given[step]
+        for name, field in (pair for m in self._models() for pair in m.model_fields.items()):
+            if field.alias and key in (name, field.alias):
+                other = field.alias if key == name else name
+                return other if other in given else None
+        return None
+
     def _code(self) -> str:
-        if self.first["type"] in ("int_type", "int_from_float") and isinstance(self.first["input"], float):
+        integers = ("int_type", "int_from_float", "per_axis_type")
+        if self.first["type"] in integers and isinstance(self.first["input"], float):
             return "spec/non-integral"
         is_type = all(error["type"].endswith(("_type", "_parsing")) for error in self.errors)
         return "spec/bad-type" if is_type else "spec/bad-value"
@@ -219,16 +244,6 @@ def located(place: tree.Tree, path: Path, *, key: bool = False) -> Where:
         if isinstance(parent, tree.MappingNode) and path[-1] in parent.keys:
             return parent.keys[str(path[-1])]
     return _at(place, path).where
-
-
-def _known(model: type[BaseModel], loc: Path) -> list[str]:
-    """The keys that are allowed at the place of an unknown one."""
-    models = [model]
-    for step in loc[:-1]:
-        inner = [_field(m, step) for m in models]
-        if any(annotation is not None for annotation in inner):
-            models = [m for annotation in inner for m in _models(annotation)]
-    return [name for m in models for name in spelled(m)]
 
 
 def spelled(model: type[BaseModel]) -> list[str]:

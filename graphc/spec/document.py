@@ -112,7 +112,8 @@ class _Document:
     def __init__(self, text: str, file: str, limits: Limits) -> None:
         self.file, self.limits = file, limits
         self.lines = LINE_BREAK.split(text)
-        self.nodes = self.aliases = self.flow = 0  # seen so far; `flow` counts the open {...} and [...]
+        self.nodes = self.aliases = 0  # seen so far
+        self.flow: list[Where] = []  # where each {...} and [...] that is still open begins
         self.anchors: dict[str, Tree | None] = {}  # None: the anchored value is still open
         self.last: yaml.Event | None = None
         try:
@@ -152,6 +153,14 @@ class _Document:
             event: yaml.Event = self.events.get_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark or self.events.get_mark()
+            if (error.problem or "").startswith("expected") and self._unclosed(mark):
+                begin = self.flow[-1]
+                self._fail(
+                    f"the '{begin.text[begin.column - 1]}' is not closed",
+                    begin,
+                    hint="close it, or put a ',' between its values",
+                    notes=[Note("its end is missed", self._where(mark))],
+                )
             notes = [Note(error.context or "", self._where(error.context_mark))] if error.context_mark else []
             self._fail(
                 error.problem or "not YAML",
@@ -164,10 +173,19 @@ class _Document:
         self.last = event
         return event
 
+    def _unclosed(self, mark: Mark) -> bool:
+        """Whether an open {...} or [...] has run into the end, or into a line that is not indented below it."""
+        if not self.flow:
+            return False
+        begin, here = self.flow[-1], self._where(mark)
+        return not here.text or (begin.line < here.line and _indent(here.text) <= _indent(begin.text))
+
     def _syntax_hint(self, mark: Mark, problem: str) -> str:
         if self.flow and isinstance(self.last, yaml.ScalarEvent) and _is_expression(self.last):
             return QUOTE_THE_EXPRESSION
         text = self._where(mark).text
+        if self.flow and isinstance(self.last, yaml.ScalarEvent) and text[mark.column : mark.column + 1] == "[":
+            return f'put quotes around it: "{_clip(self.last.value + text[mark.column :].partition("]")[0])}]"'
         if text[mark.column : mark.column + 1] == "\t":
             return "use spaces: YAML forbids tabs here"
         if "mapping values are not allowed" in problem:
@@ -208,9 +226,11 @@ class _Document:
 
     @contextmanager
     def _inside(self, event: yaml.CollectionStartEvent) -> Iterator[None]:
-        self.flow += bool(event.flow_style)
+        if event.flow_style:
+            self.flow.append(self._where(event.start_mark))
         yield
-        self.flow -= bool(event.flow_style)
+        if event.flow_style:
+            self.flow.pop()
 
     def _sequence(self, depth: int, where: Where) -> SequenceNode:
         items = []
@@ -360,6 +380,10 @@ def _measure(tree: Tree) -> tuple[int, int]:
     sizes = [_measure(child) for child in children]
     keys = len(tree.entries) if isinstance(tree, MappingNode) else 0
     return 1 + keys + sum(nodes for nodes, _ in sizes), 1 + max((height for _, height in sizes), default=0)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _is_expression(event: yaml.ScalarEvent) -> bool:

@@ -328,14 +328,14 @@ class Emitter:
 
         Raises GraphcError (spec/wrong-arity) for a layer that takes another number of inputs or gives more outputs.
         """
-        from graphc.spec.layers import make
+        from graphc.spec.layers import emitted, make
 
         made = make(ref)
         least, most = made.arity()
         if len(inputs) < least or (most is not None and len(inputs) > most):
             self.fail(f"'{made.layer_name()}' cannot stand here: it takes other inputs", code="spec/wrong-arity")
         with self.scope(name or made.layer_name()):
-            result = made.emit(self, *inputs)
+            result = emitted(made, self, *inputs)
         if not isinstance(result, ir.Value):
             self.fail(f"'{made.layer_name()}' cannot stand here: it gives several outputs", code="spec/wrong-arity")
         return result

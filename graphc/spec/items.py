@@ -83,7 +83,8 @@ def _called(tree: MappingNode, keys: ItemKeys, called: list[str]) -> tuple[str, 
         return called[0], tree.keys.get(called[0], tree.where)
     if keys.do is None:
         missing = "'do', the list of what is repeated" if words else "the name of what it calls"
-        raise GraphcError(f"the item lacks {missing}", code="spec/missing-argument", where=tree.where, hint=EXAMPLE)
+        hint = "for example {repeat: 2, do: [relu]}" if words else EXAMPLE
+        raise GraphcError(f"the item lacks {missing}", code="spec/missing-argument", where=tree.where, hint=hint)
     word = "repeat" if words else "do"
     return word, tree.keys.get(word, tree.where)
 

@@ -11,9 +11,11 @@ import onnx_ir as ir
 from graphc.errors import Where
 from graphc.limits import DEFAULT, Limits
 from graphc.metadata import DIMS
+from graphc.spec.diagnose import located
 from graphc.spec.emit import Emitter
 from graphc.spec.language import Optimizer, Spec, Target
 from graphc.spec.parameters import Parameter
+from graphc.spec.tree import MappingNode
 from graphc.spec.weights import Weights, fill
 
 
@@ -55,6 +57,7 @@ class Network:
     """An expanded spec. Its nodes belong to no graph: `model()` gives a copy."""
 
     spec: Spec
+    tree: MappingNode
     emitter: Emitter
     inputs: tuple[ir.Value, ...]
     outputs: tuple[ir.Value, ...]
@@ -67,6 +70,10 @@ class Network:
     def name(self) -> str:
         """The spec's name."""
         return self.spec.name
+
+    def place(self, *path: str | int) -> Where:
+        """Where the spec says what these keys and indices lead to, for an error: `place("passes", 2)`."""
+        return located(self.tree, path)
 
     @property
     def parameters(self) -> dict[str, Parameter]:

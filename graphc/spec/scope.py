@@ -109,6 +109,7 @@ class Frame(Mapping[str, object]):
     def __init__(self, variables: Mapping[str, object], outer: Frame | None = None) -> None:
         self.variables, self.outer = dict(variables), outer
         self.ids: dict[str, Outputs] = {}
+        self.ahead: dict[str, Where] = {}  # the ids of items that are still to come
         self.previous: Outputs | None = None  # what the last item gave, or what the body began with
 
     def bind(self, name: str, outputs: Outputs) -> None:
@@ -128,6 +129,8 @@ class Frame(Mapping[str, object]):
 
     def resolve(self, path: str) -> Outputs:
         """What a name in `from` stands for: an id, `prev`, or members of them."""
+        if (refused := self.find(path)) is not None and refused.poisoned:  # an id that has dots, say
+            return refused
         name, *members = path.split(".")
         outputs = self._named(name)
         for index, member in enumerate(members):
@@ -136,6 +139,12 @@ class Frame(Mapping[str, object]):
 
     def _named(self, name: str) -> Outputs:
         found = self.previous if name == PREVIOUS else self.find(name)
+        if found is None and (later := self._later(name)):
+            raise GraphcError(
+                f"'{name}' is defined later, at line {later.line}; an item reads earlier ones",
+                code="spec/unknown-name",
+                hint="move that item up, or read another value",
+            )
         if found is None:
             raise GraphcError(
                 f"nothing comes before '{PREVIOUS}'" if name == PREVIOUS else f"unknown value '{name}'",
@@ -143,6 +152,11 @@ class Frame(Mapping[str, object]):
                 hint=suggest(name, self.visible()),
             )
         return found
+
+    def _later(self, name: str) -> Where | None:
+        """Where an item that is still to come takes that id."""
+        found = self.ahead.get(name)
+        return found if found or self.outer is None else self.outer._later(name)
 
     def visible(self) -> list[str]:
         """Every id that can be named here."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from math import prod
 
 import onnx_ir as ir
 
+from graphc.collector import uncollected
 from graphc.errors import GraphcError, Where
 from graphc.spec.diagnose import located, shown
 from graphc.spec.emit import Emitter
@@ -42,7 +42,7 @@ class Expansion:
     def network(self, variant: str | None, params: Mapping[str, object]) -> Network:
         """Raises one GraphcError that carries what is wrong."""
         network = None
-        with _uncollected(), suppress(Stop):
+        with uncollected(), suppress(Stop):
             loader = Loader(self.project, self.problems)
             module = loader.load(self.tree, self.opened, variant=variant, overrides=parsed_overrides(params))
             network = self._expanded(module) if module else None
@@ -73,7 +73,7 @@ class Expansion:
         _name_values(g, inputs, outputs, training)
         sources = [self._source("", spec.weights or Weights(), module.place("weights"))]
         sources += self._imported_weights(module)
-        return Network(spec, g, tuple(inputs), tuple(outputs), nodes, target, training, tuple(sources))
+        return Network(spec, module.tree, g, tuple(inputs), tuple(outputs), nodes, target, training, tuple(sources))
 
     def _source(self, prefix: str, weights: Weights, where: Where) -> WeightSource:
         return WeightSource(prefix, weights, self.project.directory(where.file), self.project.root, where)
@@ -88,21 +88,6 @@ class Expansion:
             elif imported.spec.weights is not None:
                 yield self._source(imported.path, imported.spec.weights, imported.place("weights"))
             yield from self._imported_weights(imported)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without Python's collector of cycles, which would take half of the time: everything here lives on.
-
-    What a refused spec leaves to it is bounded by the limits.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _check_size(x: Expander, module: Module) -> None:

@@ -23,7 +23,8 @@ from graphc.spec.emit import Emitter
 from graphc.spec.expansion import operators, structures
 from graphc.spec.expansion.calls import call_block, call_import
 from graphc.spec.items import Item, id_of, parse_item
-from graphc.spec.layers import Layer, as_arguments, find
+from graphc.spec.layers import Layer, as_arguments, emitted, find
+from graphc.spec.layers._axes import Difference, difference
 from graphc.spec.modules import Module
 from graphc.spec.problems import LIMIT, Problems, Trace
 from graphc.spec.scope import (
@@ -68,10 +69,16 @@ class Expander:
 
     def body(self, items: Tree | None, body: Body, until: str | None = None) -> Outputs | None:
         """Expand a list of items, up to the one with the id `until`; returns what the last one gives."""
-        for tree in items.items if isinstance(items, SequenceNode) else ():
+        trees = items.items if isinstance(items, SequenceNode) else ()
+        ahead = body.frame.ahead = {name: tree.where for tree in trees if (name := id_of(tree))}
+        for tree in trees:
+            name = id_of(tree)
+            if name and ahead.get(name) == tree.where:
+                del ahead[name]
             self.item(tree, body)
-            if until is not None and id_of(tree) == until and body.frame.find(until):
+            if until is not None and name == until and body.frame.find(until):
                 break
+        ahead.clear()
         return body.frame.previous
 
     def item(self, tree: Tree, body: Body) -> None:
@@ -100,6 +107,7 @@ class Expander:
             body.frame.bind(name, outputs)
         except GraphcError as error:
             self.trace.report(error, located(tree, ("id",)))
+            body.frame.ids[name] = POISON
 
     def parsed(self, tree: Tree) -> Item:
         """The item of a tree; see `parse_item`."""
@@ -158,18 +166,12 @@ class Expander:
         except GraphcError:  # a shape that ONNX cannot infer
             return "a value of unknown shape"
 
-    def differing(self, a: ir.Value, b: ir.Value, beside: int | None = None) -> tuple[str, str] | None:
-        """The two shapes, for a message, if they differ at some point on an axis other than `beside`."""
+    def differing(self, a: ir.Value, b: ir.Value, beside: int | None = None) -> Difference | None:
+        """How two shapes differ on axes other than `beside`, if they do."""
         try:
-            both = list(zip(self.g.sizes(a), self.g.sizes(b), strict=True))
+            return difference(self.g, (a, b), beside)
         except GraphcError:  # a shape that ONNX cannot infer: its own inference decides
             return None
-        for left, right in both:
-            axis = None if beside is None else beside % max(len(left), 1)
-            if [d for i, d in enumerate(left) if i != axis] != [d for i, d in enumerate(right) if i != axis]:
-                shown_as = self.g.show(a), self.g.show(b)
-                return shown_as if shown_as[0] != shown_as[1] else (str(left), str(right))
-        return None
 
     # ---------------------------------------------------------------- items
 
@@ -225,7 +227,7 @@ class Expander:
         given = self.inputs(item, body, least, most)
         values = [None if one is None and i >= least else self.single(one, item) for i, one in enumerate(given)]
         with self.scope(item, body), self.emitting(item, [value for value in values if value is not None]):
-            return Outputs.of(made.emit(self.g, *values))
+            return Outputs.of(emitted(made, self.g, *values))
 
     def _annotated(self, item: Item, body: Body, outputs: Outputs, start: int) -> Outputs:
         """Mark the item's nodes with what its keys say; a value it only passes on gets a node to mark."""

@@ -86,9 +86,10 @@ def residual(x: Expander, item: Item, body: Body) -> Outputs:
         with x.emitting(item, (f, way)):
             if differing := x.differing(f, way):
                 x.g.fail(
-                    f"residual: body gives {differing[0]}, shortcut {differing[1]}",
+                    "residual: body gives {}, shortcut {}".format(*differing.shown) + differing.at,
                     code="spec/shape-mismatch",
-                    hint="add 'shortcut: [conv: ...]'" if "shortcut" not in parts else "make both shapes the same",
+                    hint=differing.hint
+                    or ("add 'shortcut: [conv: ...]'" if "shortcut" not in parts else "make both shapes the same"),
                 )
             if form.scale != 1:
                 f = x.g.op("Mul", f, x.g.constant(float(form.scale)), name="scale")
@@ -140,9 +141,10 @@ def _check_paths(x: Expander, form: Branch, values: list[ir.Value]) -> None:
     for index, value in enumerate(values[1:], 1):
         if differing := x.differing(values[0], value, beside):
             x.g.fail(
-                f"branch: path 0 gives {differing[0]}, path {index} {differing[1]}",
+                f"branch: path 0 gives {differing.shown[0]}, path {index} {differing.shown[1]}{differing.at}",
                 code="spec/shape-mismatch",
-                hint=f"'merge: {form.merge}' needs the same shape"
+                hint=differing.hint
+                or f"'merge: {form.merge}' needs the same shape"
                 + (f" beside axis {beside}" if beside is not None else ""),
             )
 

@@ -16,6 +16,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import onnx_ir as ir
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
@@ -45,7 +46,11 @@ LayerRef = Annotated[str | dict[str, Any], AfterValidator(_as_layer)]  # "relu" 
 def _as_tuple(value: object) -> object:
     if isinstance(value, list):
         return tuple(value)
-    return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
+    if isinstance(value, tuple):
+        return value
+    raise PydanticCustomError("per_axis_type", "neither an integer nor a list")
 
 
 # One integer for every spatial axis, or one per axis.
@@ -116,6 +121,34 @@ def make(ref: LayerRef) -> Layer:
     return validated(cls, as_arguments(cls, arguments), owner=name, unknown="spec/unknown-argument")
 
 
+def emitted(layer: Layer, g: Emitter, *inputs: ir.Value | None) -> Any:
+    """What the layer's `emit` returns. Raises GraphcError (run/plugin-failed) for whatever a plugin's raises."""
+    module = type(layer).__module__
+    if module.partition(".")[0] == __name__.partition(".")[0]:
+        return layer.emit(g, *inputs)
+    try:
+        return _of_values(layer.emit(g, *inputs))
+    except GraphcError:
+        raise
+    except Exception as error:  # a plugin's emit is foreign code: it may raise anything
+        owners = {entry.module: entry.distribution for entry in registry.entries(registry.LAYERS).values()}
+        owner = owners.get(module, module)
+        raise GraphcError(
+            f"layer '{layer.layer_name()}' of {owner}: {type(error).__name__}: {error}",
+            code="run/plugin-failed",
+            hint=f"report it to the authors of {owner}",
+        ) from error
+
+
+def _of_values(result: object) -> object:
+    """What an `emit` returned. Raises TypeError where that is no value, tuple of values, or dict of values."""
+    parts = result.values() if isinstance(result, dict) else result if isinstance(result, (tuple, list)) else [result]
+    for part in parts:
+        if not isinstance(part, ir.Value):
+            raise TypeError(f"emit returned {type(part).__name__} instead of a value")
+    return result
+
+
 def as_arguments(cls: type[Layer], arguments: object) -> dict[str, Any]:
     """The parameters that an item's value gives: a mapping as it is, all else as the primary parameter."""
     if arguments is None:
@@ -131,4 +164,16 @@ def as_arguments(cls: type[Layer], arguments: object) -> dict[str, Any]:
     return {cls.primary: arguments}
 
 
-__all__ = ["Field", "Init", "Layer", "LayerRef", "PerAxis", "WeightInit", "as_arguments", "find", "layers", "make"]
+__all__ = [
+    "Field",
+    "Init",
+    "Layer",
+    "LayerRef",
+    "PerAxis",
+    "WeightInit",
+    "as_arguments",
+    "emitted",
+    "find",
+    "layers",
+    "make",
+]

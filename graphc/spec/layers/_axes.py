@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 if TYPE_CHECKING:
-    from graphc.spec.emit import Emitter
+    from graphc.spec.emit import Emitter, Point, Sizes
 
 REDUCE_AXES_INPUT = {"ReduceSum": 13}  # opset since which axes are an input; every other Reduce* has 18
 
@@ -53,13 +55,65 @@ def check_broadcast(g: Emitter, *values: ir.Value) -> None:
             np.broadcast_shapes(*shapes)
         except ValueError:
             shown = " and ".join(g.show(value) for value in values)
-            sizes = ", ".join(f"{name} = {point[name]}" for name in g.ranged)
-            found = " and ".join(str(shape) for shape in shapes)
             g.fail(
-                f"shapes {shown} do not broadcast" + (f": at {sizes} they are {found}" if sizes else ""),
+                f"shapes {shown} do not broadcast{_at(g, point, shapes)}",
                 code="spec/shape-mismatch",
                 hint="counted from the last axis, sizes must be equal or 1",
             )
+
+
+def _at(g: Emitter, point: Point, shapes: Sequence[Sizes]) -> str:
+    """`: at H = 62 they are (1, 62) and (1, 64)`; nothing where every dimension has one size."""
+    sizes = ", ".join(f"{name} = {point[name]}" for name in g.ranged)
+    return f": at {sizes} they are {' and '.join(map(str, shapes))}" if sizes else ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Shapes that differ: each as a message shows it, at which sizes (where that is news), and a hint for rounding."""
+
+    shown: tuple[str, ...]
+    at: str
+    hint: str
+
+
+def difference(g: Emitter, values: Sequence[ir.Value], beside: int | None = None) -> Difference | None:
+    """How the shapes differ on axes other than `beside`, or None where they are equal at every point."""
+    for point, *shapes in zip(g.points, *(g.sizes(value) for value in values), strict=True):
+        if len({(len(shape), _without(shape, beside)) for shape in shapes}) > 1:
+            plain = all(None not in g.labels(value) for value in values)
+            at = "" if plain else _at(g, point, shapes)
+            return Difference(tuple(map(g.show, values)), at, _rounded(g, values, beside))
+    return None
+
+
+def _without(shape: Sizes, axis: int | None) -> Sizes:
+    if axis is None or not shape:
+        return shape
+    axis %= len(shape)
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def _rounded(g: Emitter, values: Sequence[ir.Value], beside: int | None) -> str:
+    """What to do where sizes differ because a range does not divide: the gap grows and shrinks with the size."""
+    rank = g.rank(values[0])
+    if any(g.rank(value) != rank for value in values):
+        return ""
+    names, elsewhere = set[str](), set[str]()
+    for axis in range(rank):
+        columns = [tuple(shape[axis] for shape in g.sizes(value)) for value in values]
+        labels = [g.labels(value)[axis] for value in values]
+        words = {word for label in labels for word in re.findall(r"[A-Za-z_]\w*", str(label or ""))}
+        if len(set(columns)) == 1 or (beside is not None and axis == beside % rank):
+            elsewhere |= words
+            continue
+        gaps = {tuple(size - sizes[0] for size in sizes) for sizes in zip(*columns, strict=True)}
+        if len(gaps) == 1 or None not in labels or any(isinstance(label, int) for label in labels):
+            return ""
+        names |= words
+    dims = [name for name in g.ranged if name in (names or set(g.ranged) - elsewhere)]
+    them = "them" if dims[1:] else "it"
+    return f"{' and '.join(dims)} need not be divisible: give {them} multiple_of, or crop" if dims else ""
 
 
 def number(g: Emitter, x: ir.Value, content: float | np.ndarray) -> ir.Value:

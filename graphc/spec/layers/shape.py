@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import onnx_ir as ir
 
 from graphc.spec.layers import Field, Layer, PerAxis
-from graphc.spec.layers._axes import axis_of, number
+from graphc.spec.layers._axes import axis_of, difference, number
 from graphc.spec.layers._window import explicit_pads, pad_spatial
 
 if TYPE_CHECKING:
@@ -58,11 +58,12 @@ class Concat(Layer):
 
     def emit(self, g: Emitter, *values: ir.Value) -> ir.Value:
         axis = axis_of(g, values[0], self.axis)
-        shown = ", ".join(g.show(value) for value in values)
-        for shapes in zip(*(g.sizes(value) for value in values), strict=True):
-            others = {shape[:axis] + shape[axis + 1 :] for shape in shapes}
-            if len(others) > 1 or len({len(shape) for shape in shapes}) > 1:
-                g.fail(f"concat along axis {axis} of {shown}: other sizes differ", code="spec/shape-mismatch")
+        if differing := difference(g, values, axis):
+            g.fail(
+                f"concat along axis {axis} of {', '.join(differing.shown)}: other sizes differ{differing.at}",
+                code="spec/shape-mismatch",
+                hint=differing.hint,
+            )
         return g.op("Concat", *values, axis=axis)
 
 
