@@ -37,6 +37,11 @@ def declared_dims(model: ir.Model) -> dict[str, dict[str, int]]:
         ) from None
 
 
+def preferred_dims(model: ir.Model) -> dict[str, int]:
+    """The size of each of the spec's ranged dims to be fast at, its `opt`."""
+    return {name: sizes["opt"] for name, sizes in declared_dims(model).items() if "opt" in sizes}
+
+
 def _sizes(found: Any) -> dict[str, int]:
     sizes = {"opt": int(found)} if isinstance(found, int) else {str(key): int(n) for key, n in found.items()}
     if min(sizes.values(), default=1) < 1:
@@ -50,3 +55,9 @@ def evaluate_dim(dim: str, sizes: Mapping[str, int]) -> int | None:
     if match is None or match["name"] not in sizes:
         return None
     return int(match["times"] or 1) * sizes[match["name"]] // max(int(match["over"] or 1), 1)
+
+
+def sized(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.SymbolicDim:
+    """A dimension as a number where these sizes give it one, else as it is."""
+    size = None if isinstance(dim, int) else evaluate_dim(dim.value or "", sizes)
+    return dim if size is None else size

@@ -14,7 +14,7 @@ from functools import cached_property
 import onnx_ir as ir
 
 from graphc.metadata import REWRITES
-from graphc.view import Refusal
+from graphc.view import Refusal, shapes_agree
 from graphc.walk import GraphLike
 
 
@@ -111,7 +111,7 @@ def check(proposal: Proposal) -> None:
     for old, new in proposal.replaced.items():
         if new.type is not None and old.type is not None and new.dtype != old.dtype:
             raise Refusal(f"the type would change from {old.dtype} to {new.dtype}")
-        if not _shapes_agree(old.shape, new.shape):
+        if not shapes_agree(old.shape, new.shape):
             raise Refusal(f"the shape would change from {old.shape} to {new.shape}")
         if old.is_graph_output() and new.producer() not in proposal.nodes and not _can_take_name(old, new):
             raise Refusal(f"'{new.name}' cannot take the name of the graph's output '{old.name}'")
@@ -211,14 +211,6 @@ def _can_take_name(old: ir.Value, new: ir.Value) -> bool:
         return False
     maker, old_maker = new.producer(), old.producer()
     return maker is not None and old_maker is not None and maker.graph is old_maker.graph
-
-
-def _shapes_agree(old: ir.Shape | None, new: ir.Shape | None) -> bool:
-    if old is None or new is None:
-        return True
-    if len(old) != len(new):
-        return False
-    return all(a == b for a, b in zip(old, new, strict=True) if isinstance(a, int) and isinstance(b, int))
 
 
 def _merged(old: ir.Shape | None, new: ir.Shape | None) -> ir.Shape | None:

@@ -187,6 +187,15 @@ def constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
     return ir.tensor(attribute.value) if plain else None
 
 
+def shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:
+    """Whether two shapes can be those of one value: same rank, and no two numbers that differ; None is any shape."""
+    if a is None or b is None:
+        return True
+    if len(a) != len(b):
+        return False
+    return all(x == y for x, y in zip(a, b, strict=True) if isinstance(x, int) and isinstance(y, int))
+
+
 @cache
 def _schema(op_type: str, domain: str, opset: int) -> onnx.defs.OpSchema | None:
     if not onnx.defs.has(op_type, max_inclusive_version=opset, domain=domain):

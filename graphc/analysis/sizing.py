@@ -8,10 +8,9 @@ from math import prod
 
 import onnx_ir as ir
 
-from graphc.analysis.binding import preferred_dims
 from graphc.errors import GraphcError
 from graphc.inference import InferenceError, Operand, infer, operand_of
-from graphc.metadata import evaluate_dim
+from graphc.metadata import preferred_dims, sized
 from graphc.runtime.sizes import bindings, required
 
 BATCHES = frozenset(("n", "b", "batch", "batch_size"))
@@ -36,7 +35,7 @@ def input_shapes(model: ir.Model, dims: Mapping[str, int], batch: int | None) ->
     found = {}
     for value in required(model.graph):
         if value.shape is not None:
-            shape = ir.Shape([_size(dim, sizes) for dim in value.shape])
+            shape = ir.Shape([sized(dim, sizes) for dim in value.shape])
             if shape != value.shape:
                 found[value] = shape
     if batch is not None and name is None:
@@ -48,11 +47,6 @@ def batch_name(model: ir.Model) -> str | None:
     """The name of the batch among the symbolic dimensions of the inputs."""
     names = (str(d.value) for v in required(model.graph) for d in v.shape or () if isinstance(d, ir.SymbolicDim))
     return next((name for name in names if name.lower() in BATCHES), None)
-
-
-def _size(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.SymbolicDim:
-    known = dim if isinstance(dim, int) else evaluate_dim(dim.value or "", sizes)
-    return dim if known is None else known
 
 
 def _set_first_axis(model: ir.Model, batch: int, found: Shapes) -> None:

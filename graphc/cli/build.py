@@ -146,7 +146,7 @@ class _Dumps:
 
 
 def _write(made: Compilation, source: str, out: Path, force: bool) -> Written:
-    from graphc.analysis.binding import preferred_dims
+    from graphc.metadata import preferred_dims
     from graphc.model import INLINE_BYTES, data_file, needs_data_file, save
     from graphc.report.build import Written
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from graphc.analysis.binding import preferred_dims
 from graphc.errors import clean
-from graphc.metadata import evaluate_dim
+from graphc.metadata import evaluate_dim, preferred_dims
 from graphc.report import check
 from graphc.report.page import Page, paragraphs
 from graphc.report.quantity import change, duration, plural, quantity

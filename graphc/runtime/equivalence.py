@@ -22,6 +22,7 @@ from graphc.runtime.feeds import Feeds, distribution, make_feeds, nudge, perturb
 from graphc.runtime.session import Provider, Session, session
 from graphc.runtime.sizes import bindings, required
 from graphc.runtime.tolerance import EXACT, Tolerance, rounding
+from graphc.view import shapes_agree
 
 Arrays = Mapping[str, np.ndarray]
 WEAK = 1e-3  # where a mistake of a thousandth could pass, the check says so
@@ -245,16 +246,8 @@ def _differences(kind: str, a: Iterable[ir.Value], b: Iterable[ir.Value]) -> Ite
         x, y = first[name], second[name]
         if x.dtype != y.dtype and None not in (x.dtype, y.dtype):
             yield f"{kind} '{name}' is {x.dtype} in a and {y.dtype} in b"
-        elif not _shapes_agree(x.shape, y.shape):
+        elif not shapes_agree(x.shape, y.shape):
             yield f"{kind} '{name}' has shape {x.shape} in a and {y.shape} in b"
-
-
-def _shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:
-    if a is None or b is None:
-        return True
-    return len(a) == len(b) and all(
-        x == y or not (isinstance(x, int) and isinstance(y, int)) for x, y in zip(a, b, strict=True)
-    )
 
 
 def _weaknesses(outputs: Iterable[Difference], runs: Sequence[Arrays]) -> Iterator[str]:
