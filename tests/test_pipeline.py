@@ -6,7 +6,6 @@ import onnx_ir as ir
 import pytest
 from onnx_ir.passes.common import CommonSubexpressionEliminationPass
 
-from graphc.analysis.binding import bind_only
 from graphc.analysis.summary import summarise
 from graphc.cases import Case, CaseBuilder
 from graphc.errors import GraphcError
@@ -198,14 +197,3 @@ def test_training_cost_annotates_and_keeps_its_report() -> None:
     assert report.totals.forward.mac == 4 * 3 * 9 * 36  # type: ignore[attr-defined]
     conv = next(node for node in result.model.graph if node.op_type == "Conv")
     assert "forward" in conv.metadata_props[COST]
-
-
-def test_a_shape_that_inference_loses_is_not_kept_from_another_size() -> None:
-    """What follows from an operator that nobody knows is unknown at another size; the interface stays declared."""
-    model = ir.from_onnx_text("""
-        <ir_version: 10, opset_import: ["": 20, "odd": 1]>
-        agraph (float[1,3,H,8] x) => (float[1,3,H,8] y) <float[1,3,16,8] k> { k = odd.Keep(x) y = Relu(k) }
-    """)
-    bound = bind_only(model, {"H": 32})
-    assert bound.graph.node(0).outputs[0].shape is None
-    assert bound.graph.outputs[0].shape == ir.Shape([1, 3, 32, 8])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from graphc.analysis.sizing import is_static, propagate
+from graphc.inference import InferenceError, Operand, infer, operand_of
 from graphc.metadata import preferred_dims, sized
 
 
@@ -19,25 +19,41 @@ def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
     Shapes that depend on a dim without a value, or on data, stay unknown. Subgraphs are left as they are. A model
     whose shapes are all static is returned as it is.
     """
-    if is_static(model.graph):
+    if all(_is_static(value) for node in model.graph for value in node.outputs):
         return model
     return bind_only(model, preferred_dims(model) | dict(dims or {}))
 
 
 def bind_only(model: ir.Model, sizes: Mapping[str, int]) -> ir.Model:
-    """As `bind`, but only these dims: a copy in which the others are as symbolic as they were.
-
-    An output whose shape ONNX cannot tell keeps the declared one, at these sizes.
-    """
+    """As `bind`, but only these dims: a copy in which the others are as symbolic as they were."""
     bound = model.clone()
-    given = {value: _at(value.shape, sizes) for value in bound.graph.inputs if value.shape is not None}
-    declared = {value: _at(value.shape, sizes) for value in bound.graph.outputs if value.shape is not None}
-    changed = {value: shape for value, shape in given.items() if shape != value.shape}
-    propagate(bound.graph, bound.opset_imports.get("", 1), changed, ())
-    for value, shape in declared.items():
-        value.shape = value.shape if value.shape is not None else shape
+    known: dict[ir.Value, Operand] = {}
+    for value in bound.graph.inputs:
+        if value.shape is not None:
+            value.shape = ir.Shape([sized(dim, sizes) for dim in value.shape])
+    opset = bound.opset_imports.get("", 1)
+    for node in bound.graph:
+        operands = [None if v is None else known.get(v) or operand_of(v) for v in node.inputs]
+        for value, operand in zip(node.outputs, _outputs(node, operands, opset), strict=True):
+            if operand.type is not None:
+                value.type, value.shape = operand.type, operand.shape
+            known[value] = operand
     return bound
 
 
-def _at(shape: ir.Shape, sizes: Mapping[str, int]) -> ir.Shape:
-    return ir.Shape([sized(dim, sizes) for dim in shape])
+def _is_static(value: ir.Value) -> bool:
+    return value.type is not None and value.shape is not None and value.shape.is_static()
+
+
+def _outputs(node: ir.Node, operands: list[Operand | None], opset: int) -> list[Operand]:
+    try:
+        return infer(
+            node.op_type,
+            operands,
+            node.attributes,
+            outputs=len(node.outputs),
+            opset=opset,
+            domain=node.domain,
+        )
+    except InferenceError:
+        return [Operand(value.type, value.shape) for value in node.outputs]
