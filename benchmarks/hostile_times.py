@@ -1,6 +1,6 @@
 """How long `graphc build` takes to refuse each hostile spec of the tests: whole processes, the slowest first.
 
-    python benchmarks/hostile_times.py
+python benchmarks/hostile_times.py
 """
 
 from __future__ import annotations
