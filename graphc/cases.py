@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -74,7 +74,9 @@ class CaseBuilder(Tape):
 class Case:
     """A small model and what must happen to it: it fires, or it refuses with exactly that reason.
 
-    `build` gets a CaseBuilder and returns the output value or values; `options` go to the rewrite.
+    `build` gets a CaseBuilder, whose weights come from `seed`, and returns the output value or values; `options` go to
+    the rewrite. `oracle` says who knows what the model computes: "reference" where ONNX Runtime refuses it or gets it
+    wrong.
     """
 
     name: str
@@ -83,10 +85,12 @@ class Case:
     options: Mapping[str, Any] = field(default_factory=dict)
     opset: int = DEFAULT_OPSET
     dtype: ir.DataType = ir.DataType.FLOAT
+    seed: int = 0
+    oracle: Literal["runtime", "reference"] = "runtime"
 
     def model(self) -> ir.Model:
         """A fresh copy of the model, the same every time."""
-        builder = CaseBuilder(self.opset, self.dtype)
+        builder = CaseBuilder(self.opset, self.dtype, self.seed)
         result = self.build(builder)
         return builder.model(list(result) if isinstance(result, tuple) else [result])
 

@@ -1,9 +1,9 @@
 """Discovery of passes, layers and lints through entry points: one door, graphc's own content included.
 
-An entry point names a package or a module. Each module found there is one entry (its file stem, in kebab-case,
-is its name); nothing is imported until it is asked for. Two distributions that claim one name are an error that
-names both. A plugin that cannot be imported is a warning, and what it offers is missing, until somebody asks for it by
-its name.
+An entry point names a package or a module. Each module found there, in whatever subpackage, is one entry (its file
+stem, in kebab-case, is its name); nothing is imported until it is asked for. Two distributions that claim one name are
+an error that names both. A plugin that cannot be imported is a warning, and what it offers is missing, until somebody
+asks for it by its name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
@@ -144,9 +145,17 @@ def _modules(point: EntryPoint, distribution: str) -> Iterator[str]:
     if point.attr or spec.submodule_search_locations is None:
         yield point.module
         return
-    for module in pkgutil.iter_modules(spec.submodule_search_locations):
-        if not module.name.startswith("_"):
-            yield f"{point.module}.{module.name}"
+    yield from _modules_in(point.module, list(spec.submodule_search_locations))
+
+
+def _modules_in(package: str, folders: list[str]) -> Iterator[str]:
+    """The modules of a package and of the packages in it, which are only folders to keep families apart."""
+    for module in pkgutil.iter_modules(folders):
+        path = f"{package}.{module.name}"
+        if module.ispkg and not module.name.startswith("_"):
+            yield from _modules_in(path, [str(Path(folder, module.name)) for folder in folders])
+        elif not module.name.startswith("_"):
+            yield path
 
 
 def kebab(stem: str) -> str:

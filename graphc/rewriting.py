@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -81,6 +82,7 @@ class Rewrite:
     improves: tuple[str, ...]
     bound: float = 0.0
     _cases: list[Callable[[], Iterator[Case]]] = field(default_factory=list, compare=False)
+    _samplers: list[Callable[[Random], Case]] = field(default_factory=list, compare=False)
 
     def cases(self, generator: Callable[[], Iterator[Case]]) -> Callable[[], Iterator[Case]]:
         """Decorator: the generator that yields this rewrite's cases."""
@@ -90,6 +92,20 @@ class Rewrite:
     def all_cases(self) -> list[Case]:
         """Every case, firing and refusing."""
         return [case for generator in self._cases for case in generator()]
+
+    def samples(self, sampler: Callable[[Random], Case]) -> Callable[[Random], Case]:
+        """Decorator: makes a case of random attributes and shapes, for which the rewrite may fire or refuse.
+
+        Its `refuses` says nothing. The sampler draws from the `random.Random` that it gets, and from nothing else.
+        """
+        self._samplers.append(sampler)
+        return sampler
+
+    def sample(self, random: Random) -> Case:
+        """One random case, of one of the samplers. Raises ValueError where there is none."""
+        if not self._samplers:
+            raise ValueError(f"'{self.name}' has no samples")
+        return random.choice(self._samplers)(random)
 
     @property
     def doc(self) -> str:

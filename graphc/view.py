@@ -124,6 +124,15 @@ class View:
         view._read.add(f"output {value.index()}")
         return view
 
+    def beside(self, node: ir.Node) -> View:
+        """Another node of the same graph, viewed on this view's trail: one that reads the same value, say.
+
+        Unlike a producer's, none of its outputs counts as read. Raises Refusal for a node of another graph.
+        """
+        if node.graph is not self.node.graph:
+            raise Refusal(f"{node.op_type} lies outside this subgraph")
+        return View(node, self.opset, self.trail)
+
     # ---------------------------------------------------------------- the closed world
 
     def unread(self) -> Iterator[str]:

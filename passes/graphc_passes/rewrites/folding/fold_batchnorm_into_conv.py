@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from graphc import Case, CaseBuilder, Tape, View, require, rewrite
 from graphc_passes.filters import ConstantConv, survives
+from graphc_passes.norms import batchnorm_affine, is_training
 
 
 @rewrite("BatchNormalization", numerics="reassociates", improves=("bytes", "nodes"))
@@ -24,28 +25,6 @@ def fold_batchnorm_into_conv(bn: View, op: Tape) -> ir.Value:
         filter_, bias = conv.scale_outputs(scale), conv.bias * scale + shift
     require(survives(filter_, bias, conv.view.required("W")), "the folded weights would overflow or underflow")
     return conv.remade(op, conv.view.required("X"), filter_, bias)
-
-
-def is_training(bn: View) -> bool:
-    """Whether the statistics are those of the batch: an attribute says so, before opset 14 the number of outputs."""
-    if bn.opset < 7:
-        return not bn.attr("is_test")
-    return bool(bn.attr("training_mode")) or (bn.opset < 14 and len(bn.node.outputs) > 1)
-
-
-def batchnorm_affine(bn: View) -> tuple[np.ndarray, np.ndarray]:
-    """Scale γ/√(σ² + ε) and shift β − μ·scale per channel, float64. Raises Refusal unless all four are constants."""
-    bn.attr("momentum")  # only training reads it
-    gamma, beta = bn.constant("scale").astype(np.float64), bn.constant("B").astype(np.float64)
-    mean, variance = (bn.constant(name).astype(np.float64) for name in _statistics(bn))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = gamma / np.sqrt(variance + bn.attr("epsilon"))
-        return scale, beta - mean * scale
-
-
-def _statistics(bn: View) -> tuple[str, str]:
-    """The names of mean and variance, which changed with opset 14."""
-    return ("mean", "var") if bn.opset < 14 else ("input_mean", "input_var")
 
 
 def _bn(g: CaseBuilder, x: ir.Value, channels: int, **attributes: object) -> ir.Value:

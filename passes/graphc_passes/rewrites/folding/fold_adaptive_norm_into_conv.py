@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from graphc import Case, CaseBuilder, Refusal, Tape, View, constant, require, rewrite
 from graphc_passes.filters import ConstantConv, per_channel, survives
-from graphc_passes.rewrites.fold_batchnorm_into_conv import batchnorm_affine, is_training
+from graphc_passes.norms import batchnorm_affine, is_training
 
 
 @rewrite("Add", numerics="reassociates", improves=("bytes", "nodes"))

@@ -11,51 +11,30 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from graphc import Case, CaseBuilder, Refusal, Tape, View, require, rewrite
+from graphc import Case, CaseBuilder, Tape, View, require, rewrite
+from graphc_passes.padding import Padding
 
 
 @rewrite("Conv", numerics="reassociates", improves=("bytes", "nodes"))
 def fold_pad_into_conv(conv: View, op: Tape) -> ir.Value:
     pad = conv.producer("X", "Pad")
-    data = pad.required("data")
-    if data.shape is None:
-        raise Refusal("the number of axes is not known")
-    rank = len(data.shape)
-    before, after = _pads(pad, rank)
-    require(pad.attr("mode") == "constant", "the padding reflects, repeats or wraps")
-    require(_value(pad) == 0, "the padding is not zero")
-    require(not (before[:2] + after[:2]).any(), "the batch or the channels are padded")
-    require(min(*before, *after) >= 0, "a negative pad crops")
+    padding = Padding.read(pad)
+    require(padding.mode == "constant", "the padding reflects, repeats or wraps")
+    require(padding.value == 0, "the padding is not zero")
+    require(padding.spatial_only, "the batch or the channels are padded")
+    require(not padding.crops, "a negative pad crops")
     require(conv.attr("auto_pad") in ("NOTSET", "VALID"), "auto_pad depends on the padded size")
-    own = np.asarray(conv.attr("pads") or [0] * (2 * (rank - 2))).reshape(2, -1)
-    pads = np.stack([before[2:], after[2:]]) + own
+    own = np.asarray(conv.attr("pads") or [0] * (2 * (padding.rank - 2))).reshape(2, -1)
+    pads = np.stack([padding.before[2:], padding.after[2:]]) + own
     attributes = {name: conv.attr(name) for name in conv.node.attributes}
     made = op.Conv(
-        data,
+        pad.required("data"),
         conv.required("W"),
         conv.input("B"),
         **attributes | {"pads": pads.reshape(-1).tolist(), "auto_pad": "NOTSET"},
     )
     assert isinstance(made, ir.Value)
     return made
-
-
-def _pads(pad: View, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """Widths before and after each axis. Raises Refusal when they are not constants."""
-    if pad.opset < 2:
-        raise Refusal("Pad of opset 1 says it otherwise")
-    widths = np.asarray(pad.attr("pads") if pad.opset < 11 else pad.constant("pads"), np.int64).reshape(2, -1)
-    axes = pad.optional_constant("axes") if pad.opset >= 18 else None
-    full = np.zeros((2, rank), np.int64)
-    full[:, np.arange(rank) if axes is None else axes.reshape(-1)] = widths
-    return full[0], full[1]
-
-
-def _value(pad: View) -> float:
-    if pad.opset < 11:
-        return float(pad.attr("value"))
-    content = pad.optional_constant("constant_value")
-    return 0.0 if content is None else float(content.reshape(-1)[0])
 
 
 def _padded(g: CaseBuilder, widths: list[int], *more: ir.Value | None, **attributes: object) -> ir.Value:

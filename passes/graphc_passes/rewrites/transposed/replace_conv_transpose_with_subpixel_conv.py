@@ -10,6 +10,7 @@ Why    ConvTranspose is the slow or missing operator of many runtimes; this is t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from random import Random
 
 import numpy as np
 import onnx_ir as ir
@@ -26,6 +27,7 @@ from graphc import (
     require,
     rewrite,
 )
+from graphc_passes.drawing import draw_conv
 from graphc_passes.filters import ConstantConv
 from graphc_passes.rearrange import crop, depth_to_space
 
@@ -137,3 +139,9 @@ def cases() -> Iterator[Case]:
         lambda g: g.ConvTranspose(g.input(1, 3, 2, 2), g.weight(3, 4, 1, 1), pads=(1, 1, 1, 1)),
         refuses="the output is empty",
     )
+
+
+@replace_conv_transpose_with_subpixel_conv.samples
+def samples(random: Random) -> Case:
+    drawn = draw_conv(random, op_type="ConvTranspose")
+    return Case(str(drawn), drawn.of, seed=random.getrandbits(32))

@@ -1,0 +1,1 @@
+"""Convolutions of few output channels, spread over more lanes."""

@@ -1,0 +1,1 @@
+"""Composite operators written out in elementary ones."""

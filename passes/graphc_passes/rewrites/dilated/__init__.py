@@ -1,0 +1,1 @@
+"""Dilated convolutions in other forms, and back."""

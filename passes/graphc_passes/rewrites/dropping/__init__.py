@@ -1,0 +1,1 @@
+"""Rewrites that remove what does nothing."""

@@ -1,0 +1,1 @@
+"""Grouped and depthwise convolutions and channel shuffles in other forms, and back."""

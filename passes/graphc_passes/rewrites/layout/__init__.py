@@ -1,0 +1,1 @@
+"""Rearrangements between channels and space: recognised, moved, folded."""

@@ -1,0 +1,1 @@
+"""Valid ONNX that ONNX Runtime refuses or gets wrong, in a form that it runs."""

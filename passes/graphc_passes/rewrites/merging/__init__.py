@@ -1,0 +1,1 @@
+"""Linear operators in a row or side by side, as one."""

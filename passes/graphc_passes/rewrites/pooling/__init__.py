@@ -1,0 +1,1 @@
+"""Pooling, means and blurs as convolutions, and moved to the cheap side."""

@@ -1,0 +1,1 @@
+"""Resize in other forms, alone and with a convolution behind it."""

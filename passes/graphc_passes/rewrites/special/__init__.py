@@ -1,0 +1,1 @@
+"""Rarer convolutions: of other ranks, deformed, conditional, by minimal filtering."""

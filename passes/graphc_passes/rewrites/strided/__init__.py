@@ -1,0 +1,1 @@
+"""Strided convolutions in other forms, and back."""

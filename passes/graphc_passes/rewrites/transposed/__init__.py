@@ -1,0 +1,1 @@
+"""Transposed convolutions in other forms, and back."""
