@@ -13,11 +13,13 @@ from .cases import neighbours as neighbours
 from .compilation import Compilation as Compilation
 from .compilation import compile as compile
 from .convolution import Convolution as Convolution
+from .convolution import pool_axes as pool_axes
 from .convolution import read_convolution as read_convolution
 from .convolution import transpose_filter as transpose_filter
 from .errors import GraphcError as GraphcError
 from .errors import Note as Note
 from .errors import Where as Where
+from .folding import evaluate_node as evaluate_node
 from .limits import Limits as Limits
 from .linting import Finding as Finding
 from .linting import Lint as Lint

@@ -181,6 +181,12 @@ class Axis:
         i, o, t = np.ogrid[: self.input, : self.output, : self.taps]
         return np.argwhere(self.up * i == self.down * o - self.pad + self.step * t)
 
+    def reads(self) -> Array:
+        """Whether tap t reads real data for output o. Shape [output, taps]."""
+        o, t = np.ogrid[: self.output, : self.taps]
+        position = self.down * o - self.pad + self.step * t
+        return (position % self.up == 0) & (position >= 0) & (position < self.up * self.input)
+
     # ---------------------------------------------------------------- phases
 
     def phases(self, multiple: int = 1) -> Phases:

@@ -163,13 +163,15 @@ def _constants(case: Case) -> Iterator[Neighbour]:
         if tensor is None or tensor.size == 0:
             continue
         content = tensor.numpy()
-        changes: list[tuple[str, float]] = [("0", 0), ("1", 1), ("-1", -1)]
+        changes: list[tuple[str, float]] = [("0", 0), ("1", 1)]
+        if content.dtype.kind != "u":
+            changes.append(("-1", -1))
         if content.dtype.kind == "f":
             changes += [("large", 1e4), ("tiny", 1e-7)]
         for label, value in changes:
             yield Neighbour(f"constant {index} = {label}", _with_constant(case, name, np.full_like(content, value)))
         one = content.copy().reshape(-1)
-        one[0] = not one[0] if content.dtype.kind == "b" else -one[0] - 1
+        one[0] = ~one[0] if content.dtype.kind in "biu" else -one[0] - 1
         yield Neighbour(f"constant {index} first element off", _with_constant(case, name, one.reshape(content.shape)))
 
 
@@ -190,7 +192,7 @@ def _constants_as_inputs(case: Case) -> Iterator[Neighbour]:
             if not keep:
                 del model.graph.initializers[name]
                 value.const_value = None
-            yield Neighbour(f"{name} is {'an overridable' if keep else 'a plain'} input", model)
+            yield Neighbour(f"{name} is {'an overridable' if keep else 'a plain'} input", _unshaped(model))
 
 
 def _shared_constants(case: Case) -> Iterator[Neighbour]:

@@ -10,10 +10,11 @@ cases; costs and pictures come from running its first firing case. A layer's pag
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,7 @@ def passes_page(rewrites: Iterable[Rewrite], lints: Iterable[Lint], pipelines: M
         "rounded in another order. Costs are those of each rewrite's first firing case, which its picture "
         "shows without the constants.",
         "## Rewrites",
-        _table(
-            ("rewrite", "what it does", "numerics", "improves"),
-            [(_link(r.name), _what(r.doc), r.numerics, ", ".join(r.improves) or "–") for r in rewrites],
-        ),
+        *(part for family, members in _families(rewrites).items() for part in _family(family, members)),
         "## Lints",
         _table(
             ("lint", "what it finds", "severity"),
@@ -90,9 +88,37 @@ def passes_page(rewrites: Iterable[Rewrite], lints: Iterable[Lint], pipelines: M
             ("pipeline", "passes, in order"),
             [(f"`{name}`", " → ".join(links)) for name, links in sorted(steps.items())],
         ),
+        *_not_done(rewrites),
         *(part for each in rewrites for part in _rewrite(each)),
         *(part for each in lints for part in _lint(each)),
     )
+
+
+def _families(rewrites: Iterable[Rewrite]) -> dict[str, list[Rewrite]]:
+    """The rewrites by the package that they lie in."""
+    found: dict[str, list[Rewrite]] = {}
+    for each in rewrites:
+        found.setdefault(each.construct.__module__.rpartition(".")[0], []).append(each)
+    return dict(sorted(found.items()))
+
+
+def _family(package: str, members: Sequence[Rewrite]) -> Iterator[str]:
+    yield f"### {package.rpartition('.')[2].capitalize()}"
+    yield _line(sys.modules[package].__doc__ or "")
+    yield _table(
+        ("rewrite", "what it does", "numerics", "improves"),
+        [(_link(r.name), _what(r.doc), r.numerics, ", ".join(r.improves) or "–") for r in members],
+    )
+
+
+def _not_done(rewrites: Iterable[Rewrite]) -> Iterator[str]:
+    """What the package around the families says of forms that no rewrite makes."""
+    for package in dict.fromkeys(family.rpartition(".")[0] for family in _families(rewrites)):
+        doc = inspect.cleandoc(sys.modules[package].__doc__ or "") if package in sys.modules else ""
+        reasons = doc.partition("\n\n")[2]
+        if reasons:
+            yield "## Not done"
+            yield reasons
 
 
 def _rewrite(rewrite: Rewrite) -> Iterator[str]:

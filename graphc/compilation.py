@@ -14,8 +14,9 @@ from graphc.limits import DEFAULT, Limits
 from graphc.pipeline import Pipeline, Record
 from graphc.runtime.equivalence import Report, check
 from graphc.runtime.session import Provider, require_provider
-from graphc.runtime.tolerance import derive
-from graphc.source import Passes, open_source
+from graphc.runtime.tolerance import Tolerance, derive
+from graphc.source import Passes, is_model, open_source
+from graphc.target import Leftover, Target, find_target, is_target, with_reasons
 
 DEFAULT_PASSES = "inference"
 Progress = Callable[[str, ir.Model], None]
@@ -25,13 +26,16 @@ Progress = Callable[[str, ir.Model], None]
 class Compilation:
     """What a build made: the optimised `model`, the one it came from, what the passes did, and how far they are apart.
 
-    `report` is None when the build was told not to verify.
+    `report` is None when the build was told not to verify. `target` is the one that the model was built for, if any,
+    and `leftovers` are the nodes that it does not run.
     """
 
     model: ir.Model
     original: ir.Model
     record: Record
     report: Report | None
+    target: Target | None = None
+    leftovers: tuple[Leftover, ...] = ()
 
 
 def compile(
@@ -51,31 +55,35 @@ def compile(
 ) -> Compilation:
     """Build a spec (`net.yaml`, `net.yaml@variant`) or take a model (`net.onnx`, an ir.Model), run passes, check.
 
-    `pipeline` is a text or a list (see `Pipeline`), an empty one for no passes; None stands for the spec's own
-    `passes:`, else "inference". `params`, `dims`, `target`, `seed` and `freeze_inputs` are those of `open_source`.
+    `pipeline` is a text or a list (see `Pipeline`), an empty one for no passes; None stands for that of the target,
+    else the spec's own `passes:`, else "inference". `target` is one that graphc ships (`graphc.target.targets`), the
+    YAML file of one, or one of the spec's. `params`, `dims`, `seed` and `freeze_inputs` are those of `open_source`.
     With `verify` both models run on ONNX Runtime (`provider` "cpu" or "cuda") and must agree within what the rewrites
-    that fired declare. Raises GraphcError for broken input, a missing provider, or (numerics/output-mismatch) models
-    that do not agree.
+    that fired declare; where it refuses the original, that runs on the reference. Raises GraphcError for broken input,
+    a missing provider, or (numerics/output-mismatch) models that do not agree.
     """
     if verify:
         require_provider(provider)  # before minutes of work, not after
+    aim = find_target(target, limits) if target is not None and (is_target(target) or not _is_spec(source)) else None
     original, own = open_source(
         source,
         params=params,
         dims=dims,
-        target=target,
+        target=None if aim is not None else target,
         seed=seed,
         freeze_inputs=freeze_inputs,
         check_passes=pipeline is None,
         limits=limits,
     )
-    passes = next(each for each in (pipeline, own, DEFAULT_PASSES) if each is not None)
-    result = Pipeline(passes, before_step=before_step, after_step=after_step)(original.clone())
+    aimed = aim.pipeline if aim is not None else None
+    passes = next(each for each in (pipeline, aimed, own, DEFAULT_PASSES) if each is not None)
+    made = Pipeline(passes, target=aim, before_step=before_step, after_step=after_step)(original.clone())
+    left = with_reasons(aim.leftovers(made.model), made.record.steps) if aim is not None else ()
     if not verify:
-        return Compilation(result.model, original, result.record, None)
+        return Compilation(made.model, original, made.record, None, aim, left)
     if before_step:
-        before_step("check", result.model)
-    report = check(original, result.model, provider=provider, tolerance=derive(original, result.record.steps))
+        before_step("check", made.model)
+    report = _checked(original, made.model, provider, derive(original, made.record.steps, made.model))
     if not report.passed:
         worst = report.worst
         raise GraphcError(
@@ -83,4 +91,22 @@ def compile(
             code="numerics/output-mismatch",
             hint="find the pass with `after_step` and report it; nothing was written",
         )
-    return Compilation(result.model, original, result.record, report)
+    return Compilation(made.model, original, made.record, report, aim, left)
+
+
+def _is_spec(source: str | Path | ir.Model) -> bool:
+    """Whether this has targets of its own."""
+    return not isinstance(source, ir.Model) and not is_model(source)
+
+
+def _checked(original: ir.Model, made: ir.Model, provider: Provider, tolerance: Tolerance) -> Report:
+    """Both on ONNX Runtime; the original on the reference where ONNX Runtime does not run it."""
+    try:
+        return check(original, made, provider=provider, tolerance=tolerance)
+    except GraphcError as error:
+        if error.code != "run/session-failed":
+            raise
+        try:
+            return check(original, made, provider=provider, provider_of_a="reference", tolerance=tolerance)
+        except GraphcError:
+            raise error from None

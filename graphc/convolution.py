@@ -207,7 +207,7 @@ def read_convolution(
 
 def pool_axes(view: View, input: Sequence[int]) -> tuple[Axis, ...]:
     """The axes of a pooling node over these spatial sizes. Raises GraphcError (graph/checker-error)."""
-    ceil_mode = bool(view.attr("ceil_mode"))
+    ceil_mode = view.attr("ceil_mode") == 1  # as ONNX and ONNX Runtime read other numbers
     return _axes(view, input, view.attr("kernel_shape"), ceil_mode=ceil_mode)
 
 

@@ -47,7 +47,7 @@ def fold(
         return None
     if _may_be_large(op_type, contents):
         return None
-    result = _evaluate(op_type, contents, attrs, opset)
+    result = evaluate_node(op_type, contents, attrs, opset=opset)
     if result is None or result.size > MAX_ELEMENTS or result.dtype.kind not in "iub":
         return None
     return [result]
@@ -64,10 +64,13 @@ def _may_be_large(op_type: str, contents: Sequence[np.ndarray | None]) -> bool:
     return False
 
 
-def _evaluate(
-    op_type: str, contents: Sequence[np.ndarray | None], attrs: Mapping[str, ir.Attr], opset: int
+def evaluate_node(
+    op_type: str, contents: Sequence[np.ndarray | None], attrs: Mapping[str, ir.Attr], *, opset: int
 ) -> np.ndarray | None:
-    """None where the reference refuses: the model is wrong there, which is for its check to say."""
+    """What an operator of one output makes of these inputs, by ONNX's reference evaluator.
+
+    None where that refuses: the model is wrong there, which is for its check to say.
+    """
     node = onnx.NodeProto(op_type=op_type, output=["y"])
     node.input.extend("" if c is None else f"x{i}" for i, c in enumerate(contents))
     node.attribute.extend(ir.serde.serialize_attribute(a) for a in attrs.values())

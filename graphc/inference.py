@@ -7,7 +7,7 @@ answers are remembered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,10 @@ import onnx
 import onnx_ir as ir
 from onnx import shape_inference
 
+from graphc.convolution import pool_axes, read_convolution
+from graphc.errors import GraphcError
 from graphc.folding import fold
+from graphc.view import Refusal, View
 
 MAX_REMEMBERED = 10_000  # answers
 MAX_KNOWN_ELEMENTS = 1024  # larger constants are never a shape, so they are not handed to inference
@@ -38,6 +41,9 @@ class Operand:
 UNKNOWN = Operand(None)
 _remembered: dict[object, list[Operand]] = {}
 # ONNX ships these without shape inference; their output has the type and shape of their first input.
+WINDOWED = frozenset(
+    {"AveragePool", "ConvTranspose", "LpPool", "MaxPool"}
+)  # of which ONNX's inference is wrong at times
 LIKE_FIRST_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
 
@@ -84,6 +90,8 @@ def _infer(
         return [Operand(operands[0].type, operands[0].shape)] * outputs
     schema = onnx.defs.get_schema(op_type, opset, domain)
     _check_types(schema, operands)
+    _check_outputs(op_type, attributes, outputs)
+    _check_sizes(operands)
     node = onnx.NodeProto(op_type=op_type, domain=domain, output=[f"o{i}" for i in range(outputs)])
     try:
         node.attribute.extend(
@@ -102,13 +110,88 @@ def _infer(
         if operand.shape is not None:
             ir.serde.serialize_shape_into(types[name], operand.shape)
         if operand.content is not None:
-            data[name] = ir.serde.serialize_tensor(ir.tensor(operand.content, name=name))
+            data[name] = ir.serde.serialize_tensor(ir.Tensor(operand.content, name=name))
     opsets = [onnx.OperatorSetIdProto(domain="", version=opset)]
     try:
         found = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
-    except (shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
+    except (shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError) as error:
         raise InferenceError(str(error).removeprefix("[ShapeInferenceError] ")) from None
-    return [_operand(found.get(name)) for name in node.output]
+    made = [_operand(found.get(name)) for name in node.output]
+    _check_sizes(made)
+    return made if domain else [_mended(op_type, operands, attributes, opset, operand) for operand in made]
+
+
+def _mended(
+    op_type: str, operands: Sequence[Operand | None], attributes: Mapping[str, ir.Attr], opset: int, operand: Operand
+) -> Operand:
+    """An output as it is where ONNX's inference says too little or something wrong."""
+    if op_type == "Reshape" and opset >= 5 and operands[1] is not None:
+        return _of_rank(operand, operands[1].shape)
+    return _windowed(op_type, operands, attributes, opset, operand) if op_type in WINDOWED else operand
+
+
+def _windowed(
+    op_type: str, operands: Sequence[Operand | None], attributes: Mapping[str, ir.Attr], opset: int, operand: Operand
+) -> Operand:
+    """What comes out of a sliding window, as far as ONNX and the one equation agree: the rest is not known.
+
+    ONNX's inference counts windows of `ceil_mode` that begin behind the data, forgets the output padding under
+    `auto_pad`, and breaks off where an `output_shape` is smaller than the data. Its checker refuses a model that says
+    otherwise, so what is right is not stated either.
+    """
+    data = operands[0].shape if operands and operands[0] else None
+    if data is None or operand.shape is None:
+        return operand
+    if len(operand.shape) != len(data):
+        return replace(operand, shape=None)
+    if not all(isinstance(size, int) for size in data[2:]):
+        return operand
+    node = ir.Node("", op_type, [ir.val(f"i{index}") for index in range(len(operands))], list(attributes.values()))
+    spatial = [int(size) for size in data[2:] if isinstance(size, int)]
+    try:
+        sizes = _output_sizes(View(node, opset), spatial, operands)
+    except (GraphcError, Refusal) as error:
+        raise InferenceError(str(error)) from None
+    if sizes is None:
+        return operand
+    agreed = [a if a == b else None for a, b in zip(operand.shape[2:], sizes, strict=True)]
+    return replace(operand, shape=ir.Shape([*operand.shape[:2], *agreed]))
+
+
+def _output_sizes(view: View, spatial: Sequence[int], operands: Sequence[Operand | None]) -> list[int] | None:
+    """The sizes of the output; None where those of the filter are not known."""
+    if view.op_type != "ConvTranspose":
+        return [axis.output for axis in pool_axes(view, spatial)]
+    filter_ = operands[1].shape if operands[1] else None
+    if filter_ is None or not filter_.is_static():
+        return None
+    weights = list(filter_.numpy())
+    return [axis.output for axis in read_convolution(view, [1, weights[0], *spatial], weights).axes]
+
+
+def _of_rank(operand: Operand, target: ir.Shape | None) -> Operand:
+    """A Reshape to a target that is computed: as many axes as the target has elements, which ONNX does not say."""
+    if operand.shape is not None or target is None or len(target) != 1 or not isinstance(target[0], int):
+        return operand
+    return replace(operand, shape=ir.Shape([None] * target[0]))
+
+
+def _check_sizes(operands: Iterable[Operand | None]) -> None:
+    """Raises InferenceError for a size below 0, which a window larger than its data leaves: ONNX may abort there."""
+    for operand in operands:
+        if (
+            operand is not None
+            and operand.shape is not None
+            and any(isinstance(d, int) and d < 0 for d in operand.shape)
+        ):
+            raise InferenceError(f"a size of {operand.shape} is below 0")
+
+
+def _check_outputs(op_type: str, attributes: Mapping[str, ir.Attr], outputs: int) -> None:
+    """Raises InferenceError for a Split that says another number of outputs than it has: ONNX aborts the process."""
+    stated = attributes.get("num_outputs") if op_type == "Split" else None
+    if stated is not None and not stated.is_ref() and stated.value != outputs:
+        raise InferenceError(f"num_outputs is {stated.value}, and there are {outputs} outputs")
 
 
 def _check_types(schema: onnx.defs.OpSchema, operands: Sequence[Operand | None]) -> None:
@@ -129,6 +212,55 @@ def infer_node(node: ir.Node, opset: int) -> list[Operand]:
     """`infer` for a node whose inputs carry their types, shapes and constants."""
     operands = [None if value is None else operand_of(value) for value in node.inputs]
     return infer(node.op_type, operands, node.attributes, outputs=len(node.outputs), opset=opset, domain=node.domain)
+
+
+def infer_missing(model: ir.Model) -> None:
+    """Give the values of the main graph the types and shapes that the model does not state, where ONNX can tell them.
+
+    What is stated stays, unless ONNX's inference may have stated it and be wrong (`WINDOWED`): then all but the
+    interface is stated anew. Subgraphs and functions are left as they are.
+    """
+    stated = all(_is_stated(value) for node in model.graph for value in node.outputs)
+    if _may_be_misstated(model):
+        for value in (value for node in model.graph for value in node.outputs if not value.is_graph_output()):
+            value.shape = None
+    elif stated:
+        return
+    opset, known = model.opset_imports.get("", 1), dict[ir.Value, Operand]()
+    for node in model.graph:
+        operands = [None if value is None else known.get(value) or operand_of(value) for value in node.inputs]
+        outputs = len(node.outputs)
+        try:
+            found = infer(node.op_type, operands, node.attributes, outputs=outputs, opset=opset, domain=node.domain)
+        except InferenceError:
+            continue
+        for value, operand in zip(node.outputs, found, strict=True):
+            value.type = value.type or operand.type
+            value.shape = operand.shape if value.shape is None else value.shape
+            known[value] = replace(operand, type=value.type, shape=value.shape)
+
+
+def _may_be_misstated(model: ir.Model) -> bool:
+    """Whether some window states a size on which ONNX and the equation do not agree."""
+    opset = model.opset_imports.get("", 1)
+    for node in model.graph:
+        if node.op_type not in WINDOWED or node.domain:
+            continue
+        try:
+            found = infer_node(node, opset)
+        except InferenceError:
+            continue
+        if any(_is_known(a.shape) and not _is_known(b.shape) for a, b in zip(node.outputs, found, strict=True)):
+            return True
+    return False
+
+
+def _is_known(shape: ir.Shape | None) -> bool:
+    return shape is not None and shape.is_static()
+
+
+def _is_stated(value: ir.Value) -> bool:
+    return value.type is not None and value.shape is not None
 
 
 def operand_of(value: ir.Value) -> Operand:

@@ -22,15 +22,19 @@ import onnx_ir as ir
 from graphc.analysis.summary import summarise
 from graphc.cases import Case, as_type, neighbours
 from graphc.errors import GraphcError
-from graphc.rewriting import Rewrite, RewritePass, waive
+from graphc.inference import InferenceError, infer_node
+from graphc.rewriting import FAILURE, Rewrite, RewritePass, waive
+from graphc.runtime.equivalence import Evaluator
 from graphc.runtime.equivalence import check as check_equal
 from graphc.runtime.reference import Arrays, evaluate, widened
 from graphc.runtime.session import session
 from graphc.runtime.tolerance import EXACT, Tolerance, rounding
+from graphc.view import Refusal
 
 Oracle = Literal["runtime", "reference"]
 FLOAT64_RELATIVE = 1e-9  # against a rounding of 1e-16: room for any cancellation, none for a wrong term
 
+FEEDS = 1  # keeps the random inputs apart from the random weights of the same seed
 SEEDS = 4  # inputs to try before a condition is called needless: a bool input has two values
 
 
@@ -65,24 +69,36 @@ def keeps_the_function(rewrite: Rewrite, case: Case) -> None:
 
 def samples_stay_right(rewrite: Rewrite, case: Case) -> bool:
     """Law 3 for a random case, which may not be valid or refuse. Returns whether the rewrite fired on it."""
-    model = case.model()
-    if not is_valid(model, case.oracle):
+    try:
+        model = case.model()
+    except Refusal:  # an operator does not accept what was drawn for it
         return False
-    return assert_law_holds(model, rewrite, {"when": "always", **case.options}, case.seed, case.oracle)
+    return _stays_right(rewrite, model, {"when": "always", **case.options}, case.seed, case.oracle)
 
 
 def neighbours_stay_right(rewrite: Rewrite, case: Case) -> int:
     """Law 4: every valid neighbour is refused or stays equal. Returns how many valid neighbours fired."""
     fired = 0
     for neighbour in neighbours(case):
-        if not is_valid(neighbour.model, case.oracle):
-            continue
         try:
-            options = {**case.options, "when": "always"}
-            fired += assert_law_holds(neighbour.model, rewrite, options, oracle=case.oracle)
+            fired += _stays_right(rewrite, neighbour.model, {**case.options, "when": "always"}, 0, case.oracle)
         except (AssertionError, GraphcError) as error:
             raise AssertionError(f"neighbour '{neighbour.label}': {error}") from error
     return fired
+
+
+def _stays_right(rewrite: Rewrite, model: ir.Model, options: Mapping[str, Any], seed: int, oracle: Oracle) -> bool:
+    """Law 3 for a model that need not be valid. Whether it runs is only asked where the rewrite fires, if it does."""
+    try:
+        check_valid(model)
+    except AssertionError:
+        return False
+    run = _applied(rewrite, model.clone(), options)[1]
+    failures = [site.reason for site in run.refused if site.reason.startswith(FAILURE)]
+    if not (run.fired or failures) or not _runs(model, oracle):
+        return False
+    assert not failures, f"it fails on a model that runs: {failures}"
+    return assert_law_holds(model, rewrite, options, seed, oracle)
 
 
 def refuses(rewrite: Rewrite, case: Case) -> None:
@@ -129,6 +145,10 @@ def conditions_are_needed(rewrite: Rewrite, case: Case) -> None:
 def goes_wrong(rewrite: Rewrite, case: Case) -> str:
     """How the case's function changes when the rewrite fires on it; empty when it does not, or not at all."""
     options = {**case.options, "when": "always"}
+    refused = _applied(rewrite, case.model(), options)[1].refused
+    failures = [site.reason for site in refused if site.reason.startswith(FAILURE)]
+    if failures:
+        return failures[0]
     for seed in range(SEEDS):
         try:
             assert_law_holds(case.model(), rewrite, options, seed, case.oracle)
@@ -176,22 +196,11 @@ def _violation(law: Callable[..., object], case: str, *arguments: object) -> Ite
 def check_valid(model: ir.Model) -> None:
     """AssertionError unless the full ONNX checker accepts the model."""
     try:
+        for node in model.graph:
+            infer_node(node, model.opset_imports[""])  # what would abort ONNX's own inference does not get there
         onnx.checker.check_model(ir.to_proto(model), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+    except (InferenceError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise AssertionError(f"the checker refuses the model: {error}") from error
-
-
-def is_valid(model: ir.Model, oracle: Oracle = "runtime") -> bool:
-    """Whether the checker accepts the model and the oracle runs it: a perturbed case need not be valid."""
-    try:
-        check_valid(model)
-        if oracle == "reference":
-            _reference(model, feeds(model))
-        else:
-            _runtime(model, feeds(model))
-    except (AssertionError, GraphcError):
-        return False
-    return True
 
 
 def assert_law_holds(
@@ -208,12 +217,14 @@ def assert_law_holds(
         return False
     check_valid(after)
     inputs, exact = feeds(before, seed), rewrite.numerics == "exact"
-    tolerance = EXACT if exact else replace(rounding(before), relative=rewrite.bound)
-    if oracle == "runtime":
-        report = check_equal(before, after, inputs=inputs, tolerance=tolerance)
-        assert report.passed, f"{report.worst} on ONNX Runtime"
+    rounded = replace(rounding(before, after), relative=rewrite.bound)
+    if _is_double(before) and not _runs(after, "runtime"):
+        pass  # ONNX Runtime has few operators in double, no Conv among them: the reference below says it
     else:
-        _compare(_reference(before, inputs), _runtime(after, inputs), tolerance, "on ONNX Runtime")
+        tolerance = EXACT if exact else rounded
+        where: Evaluator = "reference" if oracle == "reference" else "cpu"
+        report = check_equal(before, after, inputs=inputs, tolerance=tolerance, provider_of_a=where, threads=1)
+        assert report.passed, f"{report.worst} on ONNX Runtime"
     wide = as_type(before, ir.DataType.DOUBLE)
     wide_after, run = _applied(rewrite, wide.clone(), options)
     if run.fired:
@@ -225,7 +236,7 @@ def assert_law_holds(
 
 def feeds(model: ir.Model, seed: int = 0) -> Arrays:
     """Seeded inputs of a case's model: floats standard normal, symbolic sizes 5, 6, 7, ... and a batch of 2."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng((FEEDS, seed))  # another stream than that of a case's weights
     sizes: dict[str, int] = {"N": 2}
     made = {}
     for value in model.graph.inputs:
@@ -256,13 +267,29 @@ def _compare(a: Arrays, b: Arrays, tolerance: Tolerance, where: str) -> None:
         odd = ~np.isfinite(expected)
         assert np.array_equal(expected[odd], found[odd], equal_nan=True), f"{name}: other infinities {where}"
         difference = np.abs(expected[~odd] - found[~odd]).max(initial=0.0)
-        scale = np.abs(expected[~odd]).max(initial=0.0)
-        assert difference <= tolerance.allowed(scale), f"{name} is off by {difference:.3g} of {scale:.3g} {where}"
+        scale = float(np.abs(expected[~odd]).max(initial=0.0))
+        rms = float(np.sqrt(np.square(expected[~odd], dtype=np.float64).mean())) if expected[~odd].size else 0.0
+        assert difference <= tolerance.allowed(scale, rms=rms), (
+            f"{name} is off by {difference:.3g} of {scale:.3g} {where}"
+        )
 
 
-def _runtime(model: ir.Model, inputs: Mapping[str, np.ndarray]) -> Arrays:
-    with session(model) as opened:
-        return opened.run(inputs)
+def _is_double(model: ir.Model) -> bool:
+    return any(value.dtype == ir.DataType.DOUBLE for value in model.graph.inputs)
+
+
+def _runs(model: ir.Model, oracle: Oracle) -> bool:
+    """Whether ONNX Runtime, or the reference, has every operator of the model in its types, and takes its inputs."""
+    inputs = feeds(model)
+    try:
+        if oracle == "reference":
+            evaluate(model, inputs)
+        else:
+            with session(model, threads=1) as opened:
+                opened.run(inputs)
+    except GraphcError:
+        return False
+    return True
 
 
 def _reference(model: ir.Model, inputs: Mapping[str, np.ndarray]) -> Arrays:

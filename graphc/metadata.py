@@ -16,6 +16,7 @@ REWRITES = "graphc.rewrites"  # of a node: the rewrites that made it, in order, 
 STOP_GRADIENT = "graphc.stop_gradient"  # of a node: no gradient flows back through it
 LINT = "graphc.lint"  # of a node: the lints that its spec ignores there
 CONSTANT = "graphc.constant"  # of a value: an initializer that is no parameter
+CERTIFICATE = "graphc.certificate"  # of a model: what was done to it, as JSON; see graphc.certificate
 COST = "graphc.cost"  # of a node: its multiply-adds by direction, as JSON
 
 DIM_FORM = re.compile(r"(?:(?P<times>\d{1,9})\*)?(?P<name>[^*/]+)(?:/(?P<over>\d{1,9}))?")  # H, 2*H, H/2

@@ -23,16 +23,20 @@ from onnx_ir.passes import common
 from graphc import registry
 from graphc.analysis.summary import Summary, summarise
 from graphc.errors import GraphcError, suggest
+from graphc.inference import infer_missing
+from graphc.price import Judge
 from graphc.rewriting import NUMERICS, Rewrite, RewritePass, Site
+from graphc.target import Target
 
 
 @dataclass(frozen=True)
 class Step:
     """What one pass did.
 
-    `is_rewrite` tells graphc's rewrites, which have sites, from other passes. `numerics` is that of the change: "exact"
-    if there was none, "reassociates" for a pass that is no rewrite, else the rewrite's; `bound` is the sum over the
-    sites of an approximating one, relative. `report` is what an analysis found (`training-cost`: a CostReport).
+    `is_rewrite` tells graphc's rewrites, which have sites, from other passes; `improves` is what a rewrite claims.
+    `numerics` is that of the change: "exact" if there was none, "reassociates" for a pass that is no rewrite, else the
+    rewrite's; `bound` is the sum over the sites of an approximating one, relative. `report` is what an analysis found
+    (`training-cost`: a CostReport).
     """
 
     name: str
@@ -45,6 +49,7 @@ class Step:
     seconds: float
     numerics: str
     bound: float = 0.0
+    improves: tuple[str, ...] = ()
     report: object = None
 
 
@@ -81,7 +86,8 @@ class PipelineResult(ir.passes.PassResult):
 class Pipeline(ir.passes.InPlacePass):
     """An ordered list of passes, itself a pass; `Pipeline(...)(model)` returns a PipelineResult.
 
-    `before_step(name, model)` and `after_step(name, model)` are called around each pass (progress bars, dumps).
+    `before_step(name, model)` and `after_step(name, model)` are called around each pass (progress bars, dumps). With a
+    `target` every rewrite fires where that judges it a step towards what it runs.
     Raises GraphcError for an unknown pass (spec/unknown-pass) or option (spec/unknown-pass-option).
     """
 
@@ -89,11 +95,13 @@ class Pipeline(ir.passes.InPlacePass):
         self,
         passes: str | Sequence[Any] = "inference",
         *,
+        target: Target | None = None,
         before_step: Callable[[str, ir.Model], None] | None = None,
         after_step: Callable[[str, ir.Model], None] | None = None,
     ) -> None:
         items = [passes] if isinstance(passes, str) else list(passes)
-        self.passes: list[ir.passes.PassBase] = [made for item in items for made in _make(item)]
+        judge = target.cheaper if target is not None else None
+        self.passes: list[ir.passes.PassBase] = [made for item in items for made in _make(item, judge)]
         self.before_step, self.after_step = before_step, after_step
 
     def __repr__(self) -> str:
@@ -105,8 +113,9 @@ class Pipeline(ir.passes.InPlacePass):
         return result
 
     def call(self, model: ir.Model) -> PipelineResult:
-        """Run every pass once, in order."""
+        """Run every pass once, in order, over a model whose types and shapes are stated as far as ONNX can tell."""
         steps: list[Step] = []
+        infer_missing(model)
         first = before = summarise(model)
         for each in self.passes:
             name = _name(each)
@@ -124,13 +133,13 @@ class Pipeline(ir.passes.InPlacePass):
         return PipelineResult(model, any(step.modified for step in steps), record)
 
 
-def find_pass(name: str, options: Mapping[str, Any] | None = None) -> ir.passes.PassBase:
-    """The pass of that name with its options. Raises GraphcError when there is none."""
+def find_pass(name: str, options: Mapping[str, Any] | None = None, judge: Judge | None = None) -> ir.passes.PassBase:
+    """The pass of that name with its options; `judge` is a target's. Raises GraphcError when there is none."""
     given = dict(options or {})
     if name in registry.entries(registry.PASSES):
         found = registry.find(registry.PASSES, name).attribute()
         if isinstance(found, Rewrite):
-            return found(**given)
+            return found(judge=judge, **given)
         if isinstance(found, type) and issubclass(found, ir.passes.PassBase):
             return _construct(found, name, given)
         raise GraphcError(
@@ -235,17 +244,17 @@ def _value(text: str) -> Any:
     return text
 
 
-def _make(item: Any, depth: int = 0) -> Iterator[ir.passes.PassBase]:
+def _make(item: Any, judge: Judge | None, depth: int = 0) -> Iterator[ir.passes.PassBase]:
     if isinstance(item, Rewrite):
-        yield item()
+        yield item(judge=judge)
     elif isinstance(item, ir.passes.PassBase):
         yield item
     elif isinstance(item, Mapping):
         for name, options in item.items():
-            yield find_pass(name, options)
+            yield find_pass(name, options, judge)
     elif isinstance(item, str):
         for name, options in parse(item):
-            yield from _named(name, options, depth)
+            yield from _named(name, options, judge, depth)
     else:
         raise GraphcError(
             f"{item!r} is not a pass",
@@ -254,15 +263,15 @@ def _make(item: Any, depth: int = 0) -> Iterator[ir.passes.PassBase]:
         )
 
 
-def _named(name: str, options: dict[str, Any], depth: int) -> Iterator[ir.passes.PassBase]:
+def _named(name: str, options: dict[str, Any], judge: Judge | None, depth: int) -> Iterator[ir.passes.PassBase]:
     if name not in named_pipelines():
-        yield find_pass(name, options)
+        yield find_pass(name, options, judge)
         return
     if depth > 8:
         raise GraphcError(f"pipeline '{name}' contains itself", code="spec/unknown-pass")
     if options:
         raise GraphcError(f"pipeline '{name}' takes no options", code="spec/unknown-pass-option")
-    yield from _make(named_pipelines()[name], depth + 1)
+    yield from _make(named_pipelines()[name], judge, depth + 1)
 
 
 def _construct(cls: type[ir.passes.PassBase], name: str, options: dict[str, Any]) -> ir.passes.PassBase:
@@ -322,4 +331,5 @@ def _step(
         seconds,
         each.rewrite.numerics if modified else "exact",
         each.rewrite.bound * len(each.fired),
+        each.rewrite.improves,
     )

@@ -23,17 +23,19 @@ import onnx_ir as ir
 
 from graphc import splice
 from graphc.errors import GraphcError, suggest
-from graphc.price import cheaper
+from graphc.price import Judge
+from graphc.price import cheaper as by_cost
 from graphc.registry import kebab
 from graphc.tape import Tape
 from graphc.view import Refusal, View
-from graphc.walk import GraphLike, scopes
+from graphc.walk import GraphLike, scopes, subgraphs
 
 if TYPE_CHECKING:
     from graphc.cases import Case
 
 NUMERICS = ("exact", "reassociates", "approximates")
 CLAIMS = ("macs", "bytes", "nodes")
+FAILURE = "it fails here"  # begins the reason where a construction raised something else than a Refusal
 Construction = Callable[..., Any]
 
 _waived: ContextVar[frozenset[str]] = ContextVar("waived", default=frozenset())
@@ -72,7 +74,8 @@ class Rewrite:
     """A law with conditions. `improves` names what it claims to lower: macs, bytes, nodes.
 
     A rewrite that claims to improve something fires only where the price agrees; one that claims nothing brings a
-    node to another form and fires wherever it is legal. The option `when` (cheaper | always) overrides that.
+    node to another form and fires wherever it is legal. For a target it is the target that judges, of either kind. The
+    option `when` (cheaper | always) overrides that.
     """
 
     name: str
@@ -124,9 +127,12 @@ class Rewrite:
         own = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         return {**own, "when": "cheaper" if self.improves else "always"}
 
-    def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """`given` over the defaults. Raises GraphcError (spec/unknown-pass-option) on an unknown name or type."""
-        bound = self.options
+    def bind(self, given: Mapping[str, Any], *, priced: bool = False) -> dict[str, Any]:
+        """`given` over the defaults; `priced`: the price is asked unless `given` says otherwise.
+
+        Raises GraphcError (spec/unknown-pass-option) on an unknown name or type.
+        """
+        bound = self.options | ({"when": "cheaper"} if priced else {})
         for key, value in given.items():
             name = key.replace("-", "_")
             if name not in bound:
@@ -151,16 +157,27 @@ class Rewrite:
             )
         return bound
 
-    def propose(self, node: ir.Node, opset: int, options: Mapping[str, Any]) -> splice.Proposal:
+    def propose(
+        self, node: ir.Node, opset: int, options: Mapping[str, Any], cheaper: Judge = by_cost
+    ) -> splice.Proposal:
         """The replacement of `node`, built but not applied. Raises Refusal with the reason why not."""
         view, tape = View(node, opset), Tape(opset)
         try:
-            return self._propose(view, tape, options)
-        except BaseException:
+            return self._propose(view, tape, options, cheaper)
+        except Refusal:
             tape.discard()
             raise
+        except GraphcError as error:  # a node that contradicts itself, as `read_convolution` finds it
+            tape.discard()
+            raise Refusal(error.message) from error
+        except ConstructionError:
+            tape.discard()
+            raise
+        except Exception as error:  # an unchecked model may contradict itself in any way; the laws tell it from a bug
+            tape.discard()
+            raise Refusal(f"{FAILURE}: {type(error).__name__}: {error}") from error
 
-    def _propose(self, view: View, tape: Tape, options: Mapping[str, Any]) -> splice.Proposal:
+    def _propose(self, view: View, tape: Tape, options: Mapping[str, Any], cheaper: Judge) -> splice.Proposal:
         keywords = {name: value for name, value in options.items() if name != "when"}
         result = self.construct(view, tape, **keywords)
         for seen in view.trail:
@@ -174,13 +191,13 @@ class Rewrite:
             replaced=_mapping(view.node, result),
         )
         splice.check(proposal)
-        if options["when"] == "cheaper" and not _is_cheaper(proposal, view.opset):
+        if options["when"] == "cheaper" and not _is_cheaper(proposal, view.opset, cheaper):
             raise Refusal("it would not be cheaper here")
         return proposal
 
-    def __call__(self, **options: Any) -> RewritePass:
-        """This rewrite as a pass of any onnx_ir PassManager."""
-        return RewritePass(self, self.bind(options))
+    def __call__(self, *, judge: Judge | None = None, **options: Any) -> RewritePass:
+        """This rewrite as a pass of any onnx_ir PassManager; `judge` is a target's, by default that of the cost."""
+        return RewritePass(self, self.bind(options, priced=judge is not None), judge or by_cost)
 
 
 def rewrite(
@@ -208,17 +225,18 @@ def rewrite(
 
 @dataclass(frozen=True)
 class Site:
-    """Where a rewrite fired or was refused: the node's name and, if refused, the reason."""
+    """Where a rewrite fired or was refused: the node's name and, if refused, the reason, else the nodes it `made`."""
 
     node: str
     reason: str = ""
+    made: tuple[str, ...] = ()
 
 
 class RewritePass(ir.passes.InPlacePass):
     """One rewrite with its options, applied until nothing changes; `fired` and `refused` tell about the last run."""
 
-    def __init__(self, rewrite: Rewrite, options: dict[str, Any]) -> None:
-        self.rewrite, self.options = rewrite, options
+    def __init__(self, rewrite: Rewrite, options: dict[str, Any], judge: Judge = by_cost) -> None:
+        self.rewrite, self.options, self.judge = rewrite, options, judge
         self.fired: list[Site] = []
         self.refused: list[Site] = []
 
@@ -230,7 +248,7 @@ class RewritePass(ir.passes.InPlacePass):
         self.fired, self.refused = [], []
         for scope, opset in scopes(model):
             taken = splice.Taken(scope)
-            for graph in (scope, *scope.subgraphs()):
+            for graph in (scope, *subgraphs(scope)):
                 self._exhaust(graph, opset, taken)
         return ir.passes.PassResult(model, bool(self.fired))
 
@@ -252,16 +270,17 @@ class RewritePass(ir.passes.InPlacePass):
             if node.op_type not in self.rewrite.roots or node.domain:
                 continue
             try:
-                proposal = self.rewrite.propose(node, opset, self.options)
+                proposal = self.rewrite.propose(node, opset, self.options, self.judge)
             except Refusal as refusal:
                 self.refused.append(Site(node.name or "", refusal.reason))
                 continue
-            self.fired.append(Site(node.name or ""))
+            name = node.name or ""
             splice.apply(graph, proposal, self.rewrite.name, taken)
+            self.fired.append(Site(name, made=tuple(born.name or "" for born in proposal.born)))
         return len(self.fired) > fired
 
 
-def _is_cheaper(proposal: splice.Proposal, opset: int) -> bool:
+def _is_cheaper(proposal: splice.Proposal, opset: int, cheaper: Judge) -> bool:
     try:
         return cheaper(proposal, opset)
     except GraphcError as error:  # the replacement contradicts itself, where ONNX's inference does not look
@@ -280,6 +299,10 @@ def conditions_of(source: str) -> tuple[Condition, ...]:
     return tuple(condition for _, condition in sorted(found, key=lambda pair: pair[0]))
 
 
+class ConstructionError(TypeError):
+    """What a construction returned is no replacement of its root, on whatever model."""
+
+
 def _mapping(root: ir.Node, result: Any) -> dict[ir.Value, ir.Value]:
     """What a construction returned, as old value -> new value."""
     if isinstance(result, ir.Value):
@@ -287,7 +310,7 @@ def _mapping(root: ir.Node, result: Any) -> dict[ir.Value, ir.Value]:
     if isinstance(result, tuple) and len(result) <= len(root.outputs):
         return dict(zip(root.outputs, result, strict=False))
     if isinstance(result, tuple):
-        raise TypeError(f"{len(result)} results for a {root.op_type} with {len(root.outputs)} outputs")
+        raise ConstructionError(f"{len(result)} results for a {root.op_type} with {len(root.outputs)} outputs")
     if isinstance(result, dict):
         return result
-    raise TypeError(f"a rewrite returns a value, a tuple of values or a mapping, not {type(result).__name__}")
+    raise ConstructionError(f"a rewrite returns a value, a tuple of values or a mapping, not {type(result).__name__}")

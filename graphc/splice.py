@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from graphc.metadata import REWRITES
 from graphc.view import Refusal, shapes_agree
-from graphc.walk import GraphLike
+from graphc.walk import GraphLike, subgraphs
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,24 @@ class Taken:
     """
 
     def __init__(self, graph: GraphLike) -> None:
-        nodes = list(graph.all_nodes())
-        scopes = [graph, *graph.subgraphs()]
-        values = [value.name for scope in scopes for value in scope.inputs]
-        values += [name for scope in scopes if isinstance(scope, ir.Graph) for name in scope.initializers]
-        values += [value.name for node in nodes for value in node.outputs]
-        self.nodes, self.values = Names(node.name for node in nodes), Names(values)
+        self._graph = graph
+
+    @cached_property
+    def nodes(self) -> Names:
+        """The names of nodes."""
+        return Names(node.name for scope in self._scopes for node in scope)
+
+    @cached_property
+    def values(self) -> Names:
+        """The names of inputs, initializers and what nodes make."""
+        values = [value.name for scope in self._scopes for value in scope.inputs]
+        values += [name for scope in self._scopes if isinstance(scope, ir.Graph) for name in scope.initializers]
+        values += [value.name for scope in self._scopes for node in scope for value in node.outputs]
+        return Names(values)
+
+    @property
+    def _scopes(self) -> list[GraphLike]:
+        return [self._graph, *subgraphs(self._graph)]
 
 
 def check(proposal: Proposal) -> None:
@@ -124,9 +136,10 @@ def apply(graph: GraphLike, proposal: Proposal, name: str, taken: Taken) -> None
     for old, new in proposal.replaced.items():
         if new.producer() in born or old.is_graph_output():
             old.name, new.name = taken.values.fresh(f"{old.name}.replaced"), old.name
-    _add_initializers(graph, proposal, taken.values)
+    made = _add_initializers(graph, proposal, taken.values)
     graph.insert_before(proposal.root, born)
     for old, new in proposal.replaced.items():
+        new = made.get(new, new)
         _describe(old, new)
         ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
     for node in proposal.nodes:
@@ -154,14 +167,16 @@ def _name_nodes(proposal: Proposal, name: str, taken: Taken) -> None:
     heirs = [node for node in proposal.dying if node is not root]
     history = [node.metadata_props.get(REWRITES) for node in reversed(proposal.dying)]
     tag = ",".join(dict.fromkeys([*filter(None, history), name]))
+    root_inherited = False  # by one node alone, where several are results
     for node in proposal.born:
         heir = next((dead for dead in heirs if dead.op_type == node.op_type), None)
         if heir is not None:
             heirs.remove(heir)
             taken.nodes.release(heir.name)
         inherited = heir.name if heir is not None else root.name if node in results else None
-        if inherited is root.name:
+        if inherited is root.name and not root_inherited:
             taken.nodes.release(root.name)
+            root_inherited = True
         node.name = taken.nodes.fresh(inherited or f"{root.name or name}/{node.op_type.lower()}")
         node.doc_string = (heir or root).doc_string
         node.metadata_props[REWRITES] = tag
@@ -170,12 +185,15 @@ def _name_nodes(proposal: Proposal, name: str, taken: Taken) -> None:
                 value.name = taken.values.fresh(node.name if len(node.outputs) == 1 else f"{node.name}.{index}")
 
 
-def _add_initializers(graph: GraphLike, proposal: Proposal, names: Names) -> None:
+def _add_initializers(graph: GraphLike, proposal: Proposal, names: Names) -> dict[ir.Value, ir.Value]:
+    """Add those that a born node reads or that are results; a function has nodes instead: initializer -> output."""
+    made: dict[ir.Value, ir.Value] = {}
     for value in proposal.initializers:
-        if not any(use.node in proposal.born for use in value.uses()):
+        is_result = any(value is new for new in proposal.replaced.values())
+        users = [use.node for use in value.uses() if use.node in proposal.born]
+        if not users and not is_result:
             continue
-        user = next(use.node for use in value.uses() if use.node in proposal.born)
-        value.name = names.fresh(f"{user.name}/{value.name}")
+        value.name = names.fresh(f"{users[0].name if users else proposal.root.name}/{value.name}")
         if isinstance(graph, ir.Graph):
             graph.register_initializer(value)
             continue
@@ -187,6 +205,8 @@ def _add_initializers(graph: GraphLike, proposal: Proposal, names: Names) -> Non
         )
         ir.convenience.replace_all_uses_with(value, node.outputs[0])
         graph.insert_before(proposal.root, node)
+        made[value] = node.outputs[0]
+    return made
 
 
 def _detach(node: ir.Node) -> None:

@@ -39,8 +39,8 @@ class Tape:
         """
         if not onnx.defs.has(op_type, max_inclusive_version=self.opset):
             raise Refusal(f"opset {self.opset} has no {op_type}")
-        given = {name: value for name, value in attributes.items() if value is not None}
-        node = ir.Node("", op_type, inputs, ir.convenience.convert_attributes(given), num_outputs=outputs)
+        given = [_attribute(name, value) for name, value in attributes.items() if value is not None]
+        node = ir.Node("", op_type, inputs, given, num_outputs=outputs)
         self.nodes.append(node)
         try:
             found = infer_node(node, self.opset)
@@ -61,7 +61,7 @@ class Tape:
                 array = array.astype(_dtype(like).numpy())
         elif array.dtype.kind in "iu":
             array = array.astype(np.int64)
-        tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=name)
+        tensor = ir.Tensor(np.ascontiguousarray(array).reshape(array.shape), name=name)
         value = ir.val(name, const_value=tensor)
         self.initializers.append(value)
         return value
@@ -73,6 +73,25 @@ class Tape:
                 node.replace_input_with(index, None)
         self.nodes.clear()
         self.initializers.clear()
+
+
+def _attribute(name: str, value: Any) -> ir.Attr:
+    """The attribute that this value says; onnx_ir asks of each whether it is a tensor or a graph, which takes time."""
+    kind = type(value[0]) if isinstance(value, list | tuple) and value else type(value)
+    plain = _PLAIN.get((kind, isinstance(value, list | tuple)))
+    if plain is None or (isinstance(value, list | tuple) and any(type(item) is not kind for item in value)):
+        return ir.convenience.convert_attribute(name, value)
+    return plain(name, value)
+
+
+_PLAIN: dict[tuple[type, bool], Callable[[str, Any], ir.Attr]] = {
+    (int, False): ir.AttrInt64,
+    (float, False): ir.AttrFloat32,
+    (str, False): ir.AttrString,
+    (int, True): ir.AttrInt64s,
+    (float, True): ir.AttrFloat32s,
+    (str, True): ir.AttrStrings,
+}
 
 
 def _dtype(value: ir.Value) -> ir.DataType:

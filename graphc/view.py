@@ -98,6 +98,11 @@ class View:
             return None
         return self.node.outputs[index]
 
+    def outputs(self) -> tuple[ir.Value, ...]:
+        """Every output in order, for operators that give any number."""
+        self._read.update(f"output {index}" for index in range(len(self.node.outputs)))
+        return tuple(self.node.outputs)
+
     def constant(self, name: str) -> np.ndarray:
         """The content of a constant input. Raises Refusal when it is absent or not a constant."""
         content = constant(self.required(name))

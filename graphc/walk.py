@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 GraphLike = ir.Graph | ir.Function
+GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
 
 
 def scopes(model: ir.Model) -> Iterator[tuple[GraphLike, int]]:
@@ -21,8 +22,20 @@ def graphs(model: ir.Model) -> Iterator[tuple[GraphLike, int]]:
     """Every graph of a model with its opset: the main one, its subgraphs, functions and their subgraphs."""
     for scope, opset in scopes(model):
         yield scope, opset
-        for graph in scope.subgraphs():
+        for graph in subgraphs(scope):
             yield graph, opset
+
+
+def subgraphs(scope: GraphLike) -> Iterator[ir.Graph]:
+    """The graphs inside a graph or function, at any depth: bodies of If, Loop and Scan."""
+    for node in scope:
+        for attribute in node.attributes.values():
+            if attribute.is_ref() or attribute.type not in GRAPHS:
+                continue
+            inner = [attribute.as_graph()] if attribute.type == ir.AttributeType.GRAPH else attribute.as_graphs()
+            for graph in inner:
+                yield graph
+                yield from subgraphs(graph)
 
 
 def nodes(model: ir.Model) -> Iterator[ir.Node]:

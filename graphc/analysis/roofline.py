@@ -2,8 +2,9 @@
 
     time ≥ max(flops / peak, bytes / bandwidth) + time per node          peak = 2 · multiply-adds per second
 
-A device's profile is a YAML file, one of `graphc/targets` or one's own. A measured time below the bound is above the
-roof: either the profile is wrong, or a count is. Source: S. Williams, A. Waterman, D. Patterson, Roofline, CACM 2009.
+A device's profile is a YAML file, one of `graphc/targets/devices` or one's own. A measured time below the bound is
+above the roof: either the profile is wrong, or a count is. Source: S. Williams, A. Waterman, D. Patterson, Roofline,
+CACM 2009.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from graphc.limits import DEFAULT, Limits
 from graphc.spec.document import read
 from graphc.spec.tree import plain
 
-PROFILES = Path(__file__).parents[1] / "targets"
+PROFILES = Path(__file__).parents[1] / "targets" / "devices"
 
 
 class Device(BaseModel):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphc.cli.options import (
+    AnyTarget,
     Dims,
     Format,
     FreezeInputs,
@@ -16,13 +17,12 @@ from graphc.cli.options import (
     Provider,
     Seed,
     Source,
-    Target,
     integers,
     limits,
     pairs,
     split,
 )
-from graphc.cli.outcome import guarded, make_directory, show
+from graphc.cli.outcome import FINDINGS, guarded, make_directory, show, write
 from graphc.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def build(
     params: Params = None,
     dim: Dims = None,
     passes: Pipeline = None,
-    target: Target = None,
+    target: AnyTarget = None,
     provider: Provider = "cpu",
     no_verify: NoVerify = False,
     dump_after_each: Dump = None,
@@ -80,7 +80,12 @@ def build(
 
     Writes net.onnx for net.yaml, net-variant.onnx for net.yaml@variant and net-optimised.onnx for net.onnx,
     over an older one if there is one. Both models run on ONNX Runtime, and if they differ by more than
-    rounding, nothing is written. `graphc explain PASS NET` tells where a pass was refused, and why.
+    rounding, nothing is written. Beside the model lies its certificate (net.certificate.json): which rewrites
+    fired where, under which conditions, and the measured error. `graphc explain PASS NET` tells where a pass was
+    refused, and why.
+
+    With a target (--target portable) the rewrites bring the model to the operators that it runs; exit code 1 if some
+    node is left that it does not.
 
     \b
     Examples:
@@ -88,14 +93,17 @@ def build(
       graphc build edsr.yaml@x4 --set feats=32 -o small.onnx
       graphc build style_transfer.yaml --dim H=256 --dim W=256
       graphc build model.onnx -p "inference,common-subexpression-elimination"
+      graphc build super_resolution.yaml@x4 --target portable
     """
+    from graphc.certificate import beside
     from graphc.compilation import compile
     from graphc.model import data_file, require_writable
     from graphc.report import build as report
 
     out = output or default_output(source)
     given, sizes, bounds = pairs(params, "--set"), integers(dim, "--dim"), limits(limit)
-    require_writable(out, data_file(out), sources=[split(source)[0]], force=force)  # before minutes of work
+    files = out, data_file(out), beside(out)
+    require_writable(*files, sources=[split(source)[0]], force=force)  # before minutes of work
     dumps = _Dumps(dump_after_each, split(source)[0])
     with progress() as say:
         say(f"reading {source}")
@@ -116,6 +124,8 @@ def build(
         say(f"writing {out}")
         written = _write(made, source, out, force)
     show(report.page(written), format)
+    if made.leftovers:
+        raise typer.Exit(FINDINGS)
 
 
 def default_output(source: str) -> Path:
@@ -146,11 +156,14 @@ class _Dumps:
 
 
 def _write(made: Compilation, source: str, out: Path, force: bool) -> Written:
+    from graphc.certificate import beside, certify
     from graphc.metadata import preferred_dims
     from graphc.model import INLINE_BYTES, data_file, needs_data_file, save
     from graphc.report.build import Written
 
+    certificate = certify(made, source)
     save(made.model, out, sources=[split(source)[0]], force=force)
+    write(beside(out), certificate.model_dump_json(indent=2))
     data = data_file(out)
     files = (out, data) if needs_data_file(made.model, INLINE_BYTES) and data.exists() else (out,)
-    return Written(source, made, files, preferred_dims(made.original))
+    return Written(source, made, (*files, beside(out)), preferred_dims(made.original))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from graphc.cli.options import Dims, Format, FreezeInputs, LimitPairs, Provider, integers, numbers, open_model
+from graphc.cli.options import Dims, Format, FreezeInputs, LimitPairs, Params, integers, numbers, open_model
 from graphc.cli.outcome import FINDINGS, guarded, show
 from graphc.cli.progress import progress
 from graphc.errors import GraphcError
@@ -14,6 +16,7 @@ from graphc.errors import GraphcError
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from graphc.runtime.equivalence import Report
     from graphc.runtime.tolerance import Tolerance
 
 Reference = Annotated[str, typer.Argument(metavar="A", help="The reference: a model or a spec.", show_default=False)]
@@ -24,6 +27,14 @@ Relative = Annotated[
     float | None, typer.Option("--rtol", help="Allow max|a − b| of this times max|a|.", show_default=False)
 ]
 Absolute = Annotated[float | None, typer.Option("--atol", help="Allow max|a − b| of this.", show_default=False)]
+Evaluator = Annotated[
+    Literal["cpu", "cuda", "reference"],
+    typer.Option("--provider", help="ONNX Runtime on the CPU or with CUDA, or the slow reference evaluator."),
+]
+ByCertificate = Annotated[
+    bool,
+    typer.Option("--certificate", help="Is B what its certificate says was made of A? On the reference evaluator."),
+]
 PerOutput = Annotated[
     list[str] | None,
     typer.Option("--tolerance", metavar="OUTPUT=R", help="--rtol for one output. Repeatable.", show_default=False),
@@ -36,10 +47,12 @@ def check(
     b: Other,
     seeds: Seeds = 3,
     seed: Seed = 0,
-    provider: Provider = "cpu",
+    provider: Evaluator = "cpu",
     rtol: Relative = None,
     atol: Absolute = None,
     tolerance: PerOutput = None,
+    certificate: ByCertificate = False,
+    params: Params = None,
     dim: Dims = None,
     freeze_inputs: FreezeInputs = False,
     limit: LimitPairs = None,
@@ -55,6 +68,7 @@ def check(
       graphc check model.onnx optimised.onnx
       graphc check can.yaml@can24 can-can24.onnx --dim H=64 --dim W=64
       graphc check a.onnx b.onnx --rtol 1e-3 --tolerance mask=0
+      graphc check edsr.yaml@x4 edsr-x4.onnx --certificate --set feats=32
     """
     overrides = {name: _tolerance(value, None) for name, value in numbers(tolerance, "--tolerance").items()}
     sizes = integers(dim, "--dim")
@@ -64,28 +78,48 @@ def check(
 
     with progress() as say:
         say("reading the models")
-        first, second = (_opened(source, freeze_inputs, limit) for source in (a, b))
-        say(f"running both on {provider}")
-        report = equivalence.check(
-            first,
-            second,
-            seeds=seeds,
-            seed=seed,
-            provider=provider,
-            tolerance=allowed,
-            tolerances=overrides,
-            dims=sizes,
-        )
+        if certificate:
+            first = _opened(a, freeze_inputs, limit, params, dim)
+            report = _recheck(first, b, limit, say)
+        else:
+            first, second = _opened(a, freeze_inputs, limit, params), _opened(b, freeze_inputs, limit)
+            say(f"running both on {provider}")
+            report = equivalence.check(
+                first,
+                second,
+                seeds=seeds,
+                seed=seed,
+                provider=provider,
+                tolerance=allowed,
+                tolerances=overrides,
+                dims=sizes,
+            )
     show(page(report), format)
     if not report.passed:
         raise typer.Exit(FINDINGS)
 
 
-def _opened(source: str, freeze_inputs: bool, limit: list[str] | None) -> ir.Model:
+def _opened(
+    source: str,
+    freeze_inputs: bool,
+    limit: list[str] | None,
+    params: list[str] | None = None,
+    dim: list[str] | None = None,
+) -> ir.Model:
     """A model, its inputs frozen if so asked; a spec has none that could be."""
     from graphc.source import is_model
 
-    return open_model(source, freeze_inputs=freeze_inputs and is_model(source), limit=limit)
+    freeze = freeze_inputs and is_model(source)
+    return open_model(source, params=params, dim=dim, freeze_inputs=freeze, limit=limit)
+
+
+def _recheck(original: ir.Model, path: str, limit: list[str] | None, say: Callable[[str], None]) -> Report:
+    from graphc.certificate import find_certificate, recheck
+
+    model = _opened(path, False, limit)
+    found = find_certificate(Path(path), model)
+    say("running both on the reference evaluator")
+    return recheck(found, original, model, {})
 
 
 def _tolerance(relative: float | None, absolute: float | None) -> Tolerance:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from graphc.cli.options import Dims, Format, FreezeInputs, LimitPairs, Params, Target, open_model
+from graphc.cli.options import AnyTarget, Dims, Format, FreezeInputs, LimitPairs, Params, open_model
 from graphc.cli.outcome import guarded, show
 
 Name = Annotated[
@@ -18,13 +18,20 @@ OnModel = Annotated[
 ]
 
 
+ByOption = Annotated[
+    str | None,
+    typer.Option("--rewrite", metavar="NAME", help="Try this one on the SPEC|MODEL given first.", show_default=False),
+]
+
+
 @guarded
 def explain(
     name: Name,
     model: OnModel = None,
     params: Params = None,
     dim: Dims = None,
-    target: Target = None,
+    rewrite: ByOption = None,
+    target: AnyTarget = None,
     freeze_inputs: FreezeInputs = False,
     limit: LimitPairs = None,
     format: Format = "text",
@@ -32,19 +39,26 @@ def explain(
     """Print what a rewrite, a pass, a layer or a lint does.
 
     With a spec or a model too: each place where the rewrite NAME fires or is refused, and why, or what the
-    lint NAME finds. Options go in braces, as in a pipeline.
+    lint NAME finds. Options go in braces, as in a pipeline. `graphc explain NET --rewrite NAME` says the same; with
+    a target that graphc ships, the target says what counts as cheaper.
 
     \b
     Examples:
       graphc explain fold-batchnorm-into-conv
       graphc explain fold-batchnorm-into-conv model.onnx
       graphc explain "fold-batchnorm-into-conv{when=always}" can.yaml@can24
+      graphc explain can.yaml@can24 --rewrite replace-dilated-conv-with-space-to-batch --target portable
       graphc explain conv
     """
     from graphc.report.explanation import on_model, page
+    from graphc.target import find_target, is_target
 
+    if rewrite is not None:
+        name, model = rewrite, name
     if model is None:
         show(page(name), format)
-    else:
-        opened = open_model(model, params=params, dim=dim, target=target, freeze_inputs=freeze_inputs, limit=limit)
-        show(on_model(name, opened), format)
+        return
+    aim = find_target(target) if target is not None and is_target(target) else None
+    own = target if aim is None else None
+    opened = open_model(model, params=params, dim=dim, target=own, freeze_inputs=freeze_inputs, limit=limit)
+    show(on_model(name, opened, aim), format)

@@ -30,6 +30,13 @@ Dims = Annotated[
     typer.Option("--dim", metavar="NAME=N", help="Size of a symbolic dimension. Repeatable.", show_default=False),
 ]
 Target = Annotated[str | None, typer.Option("--target", help="One of the spec's targets.", show_default=False)]
+AnyTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="NAME", help="One that graphc ships (portable), the file of one, or one of the spec's.",
+        show_default=False,
+    ),
+]  # fmt: skip
 Seed = Annotated[
     int | None, typer.Option("--seed", help="Instead of the seed of the spec's weights.", show_default=False)
 ]
@@ -65,6 +72,8 @@ def integers(given: Sequence[str] | None, option: str) -> dict[str, int]:
             found[name] = int(text)
         except ValueError:
             raise GraphcError(f"{option} {name} takes an integer, not '{text}'", code="run/usage") from None
+        if abs(found[name]) >= 1 << 63:
+            raise GraphcError(f"{option} {name} takes an integer of 64 bits, not {text}", code="run/usage")
     return found
 
 

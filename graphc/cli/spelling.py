@@ -17,6 +17,7 @@ OPTIONS = {
     "freeze_inputs": "--freeze-inputs",
     "after_step": "--dump-after-each",
     "force": "--force",
+    "verify": "--no-verify",
 }
 PARAMETER = re.compile(r"`(?:(limits)\.)?(\w+)(=\w+)?`")
 

@@ -45,6 +45,7 @@ def page(build: Written) -> Page:
         _totals(record.before, record.after, build.dims),
         _depends(build.compilation.original) if record.before.forward.uncosted else "",
         _passes(record.steps),
+        _target(build.compilation),
         "not checked: --no-verify" if report is None else check.text(report),
         _note(build.compilation),
     )
@@ -55,6 +56,7 @@ def page(build: Written) -> Page:
         "before": summary_json(record.before),
         "after": summary_json(record.after),
         "passes": [_step_json(step) for step in record.steps],
+        "target": _target_json(build.compilation),
         "check": None if report is None else report.as_json(),
     }
     return Page(text, value)
@@ -154,6 +156,8 @@ def _row(
 def _passes(steps: Sequence[Step]) -> str:
     if not steps:
         return "no passes"
+    busy = [step for step in steps if step.modified or not step.is_rewrite]
+    idle = [step for step in steps if step not in busy]
     rows = [("pass", "fired", "refused", "nodes", "time")]
     rows += [
         (
@@ -163,12 +167,39 @@ def _passes(steps: Sequence[Step]) -> str:
             f"{step.after.nodes - step.before.nodes:+d}".replace("-", "−") if step.modified else "",
             duration(step.seconds),
         )
-        for step in steps
+        for step in busy
     ]
-    total = sum(step.seconds for step in steps)
-    fired, refused = sum(len(s.fired) for s in steps), sum(len(s.refused) for s in steps)
-    rows.append(("all", str(fired), str(refused), "", duration(total)))
-    return table(rows, "<>>>>")
+    if idle:
+        rows.append((f"{plural(len(idle), 'other')} that did not fire", *_sum(idle)))
+    return table([*rows, ("all", *_sum(steps))], "<>>>>")
+
+
+def _sum(steps: Sequence[Step]) -> tuple[str, str, str, str]:
+    fired, refused = sum(len(step.fired) for step in steps), sum(len(step.refused) for step in steps)
+    return str(fired), str(refused), "", duration(sum(step.seconds for step in steps))
+
+
+def _target(made: Compilation) -> str:
+    """Whether the target runs every node, else which it does not, and what the rewrites said of them."""
+    if made.target is None:
+        return ""
+    name, left = made.target.name, made.leftovers
+    if not left:
+        return clean(f"{name} runs every node")
+    alike: dict[tuple[str, str], list[str]] = {}
+    for each in left:
+        alike.setdefault((each.what, each.why or "no rewrite looks at it"), []).append(each.node)
+    rows = [(clean(what), named(nodes), clean(why)) for (what, why), nodes in alike.items()]
+    return clean(f"{name} does not run {plural(len(left), 'node')}") + "\n" + table(rows, "<<<", indent=2)
+
+
+def _target_json(made: Compilation) -> dict[str, Any] | None:
+    if made.target is None:
+        return None
+    left = [
+        {"node": each.node, "operator": each.op_type, "what": each.what, "why": each.why} for each in made.leftovers
+    ]
+    return {"name": made.target.name, "leftovers": left}
 
 
 def _firings(step: Step) -> str:

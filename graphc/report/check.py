@@ -39,12 +39,16 @@ def text(report: Report, measures: Sequence[str] = BRIEF) -> str:
     """What was fed, a table with one line per output, why outputs failed, and what weakens the verdict."""
     rows = [("output", *measures, ""), *(_row(each, measures) for each in report.outputs)]
     lines = [
-        f"checked on ONNX Runtime ({report.provider}) with {plural(len(report.feeds), 'set')} of inputs",
+        f"checked on {_evaluator(report.provider)} with {plural(len(report.feeds), 'set')} of inputs",
         table(rows, "<" + ">" * len(measures) + "<", indent=2),
         *(clean(str(output)) for output in report.outputs if not output.passed),
         *(clean(f"warning: {warning}") for warning in report.warnings),
     ]
     return "\n".join(lines)
+
+
+def _evaluator(provider: str) -> str:
+    return "the reference evaluator" if provider == "reference" else f"ONNX Runtime ({provider})"
 
 
 def _row(output: Difference, measures: Sequence[str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from graphc.report.page import Page, paragraphs, section
 from graphc.report.quantity import plural
 from graphc.report.table import table
 from graphc.spec.layers import layers
+from graphc.target import Target
 
 
 def page(name: str) -> Page:
@@ -28,7 +29,7 @@ def page(name: str) -> Page:
     raise GraphcError(f"nothing is called '{name}'", code="run/usage", hint=suggest(name, known))
 
 
-def on_model(name: str, model: ir.Model) -> Page:
+def on_model(name: str, model: ir.Model, target: Target | None = None) -> Page:
     """Where a rewrite fires in a model and where it is refused, or what a lint finds there. Changes `model`.
 
     Raises GraphcError: run/usage for a layer, else as `graphc.findings` and `graphc.report.passes.sites`.
@@ -38,7 +39,7 @@ def on_model(name: str, model: ir.Model) -> Page:
     if name in layers():
         hint = f"graphc explain {name}, without a model, prints its page"
         raise GraphcError(f"'{name}' is a layer: only rewrites and lints have places", code="run/usage", hint=hint)
-    return pass_pages.sites(name, model)
+    return pass_pages.sites(name, model, target)
 
 
 def _found(name: str, model: ir.Model) -> Page:

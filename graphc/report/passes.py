@@ -23,6 +23,7 @@ from graphc.report.page import Page, paragraphs, section, sentence
 from graphc.report.quantity import plural
 from graphc.report.table import table
 from graphc.rewriting import Rewrite, RewritePass, Site
+from graphc.target import Target
 
 
 def catalogue() -> Page:
@@ -103,8 +104,8 @@ def rewrite_page(rewrite: Rewrite) -> Page:
     )
 
 
-def sites(text: str, model: ir.Model) -> Page:
-    """Where a rewrite (`name` or `name{option=1}`) fires in a model and where it is refused. Changes `model`.
+def sites(text: str, model: ir.Model, target: Target | None = None) -> Page:
+    """Where a rewrite (`name` or `name{option=1}`) fires in a model, for a target, and where not. Changes `model`.
 
     Raises GraphcError: spec/unknown-pass, spec/unknown-pass-option.
     """
@@ -113,7 +114,7 @@ def sites(text: str, model: ir.Model) -> Page:
         raise GraphcError(f"'{text}' is not one rewrite", code="run/usage", hint="explain one at a time")
     name, options = parsed[0]
     _require_rewrite(name)
-    made = find_pass(name, options)
+    made = find_pass(name, options, target.cheaper if target is not None else None)
     assert isinstance(made, RewritePass)  # it is made from a rewrite
     made(model)
     fired, refused = made.fired, made.refused

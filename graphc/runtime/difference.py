@@ -103,7 +103,8 @@ def _measure_finite(difference: Difference, a: np.ndarray, b: np.ndarray) -> Dif
     x, y = a.astype(np.float64), b.astype(np.float64)
     error, scale = np.abs(x - y), float(np.abs(x).max())
     max_abs, mean_abs = float(error.max()), float(error.mean())
-    allowed = difference.tolerance.allowed(scale, difference.condition)
+    rms = scale * math.sqrt(float(np.square(x / scale).mean())) if scale else 0.0
+    allowed = difference.tolerance.allowed(scale, difference.condition, rms)
     measured = replace(
         difference,
         max_abs=max_abs,

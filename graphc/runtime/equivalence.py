@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -19,12 +19,14 @@ from graphc.errors import GraphcError, suggest
 from graphc.model import load
 from graphc.runtime.difference import Difference, measure, measure_steps, ratio
 from graphc.runtime.feeds import Feeds, distribution, make_feeds, nudge, perturbed
+from graphc.runtime.reference import Reference
 from graphc.runtime.session import Provider, Session, session
 from graphc.runtime.sizes import bindings, required
 from graphc.runtime.tolerance import EXACT, Tolerance, rounding
 from graphc.view import shapes_agree
 
 Arrays = Mapping[str, np.ndarray]
+Evaluator = Provider | Literal["reference"]
 WEAK = 1e-3  # where a mistake of a thousandth could pass, the check says so
 
 
@@ -70,11 +72,13 @@ def check(
     *,
     seeds: int = 3,
     seed: int = 0,
-    provider: Provider = "cpu",
+    provider: Evaluator = "cpu",
+    provider_of_a: Evaluator | None = None,
     tolerance: Tolerance | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     dims: Mapping[str, int] | None = None,
     inputs: Feeds | None = None,
+    threads: int | None = None,
 ) -> Report:
     """Run `a` (the reference) and `b` on the same inputs and compare every output.
 
@@ -83,13 +87,17 @@ def check(
             missing in one; those that both have are fed other values once more, so that folding one shows.
         seeds: how many sets of random inputs, each of another distribution (`feeds.DISTRIBUTIONS`).
         seed: where the random numbers start.
-        provider: "cpu" or "cuda"; both models run there.
+        provider: where both models run: "cpu" or "cuda" of ONNX Runtime, or "reference", which is slow: onnx.reference,
+            mended where it is wrong.
+        provider_of_a: where `a` runs instead, such as "reference" for a model that ONNX Runtime refuses. As the two
+            round in their own ways, rounding is allowed then, whatever `tolerance` says.
         tolerance: what floating outputs are allowed, e.g. `tolerance.derive(a, rewrites that fired)`; by default
-            `tolerance.rounding(a)`: any other order of summation. Integers and bools must be equal, but for those
+            `tolerance.rounding(a, b)`: any other order of summation. Integers and bools must be equal, but for those
             that rounding tips over (`difference.measure_steps`).
         tolerances: overrides for single outputs, by name, of any type.
         dims: sizes of symbolic dimensions, see `feeds`.
         inputs: arrays to feed instead of random ones, by name.
+        threads: of ONNX Runtime, by default one for each core.
 
     Raises GraphcError: run/interface-differs (which input or output), run/usage, run/not-analysed,
     run/session-failed, run/provider-missing, and what `graphc.load` raises for a file.
@@ -105,16 +113,25 @@ def check(
     require_same_interface(first, second)
     _require_tensors(first)
     given, overrides = inputs or {}, tolerances or {}
-    _require_known(first, seeds, given, overrides)
-    allowed = tolerance if tolerance is not None else rounding(first)
+    _require_known(first, seeds, seed, given, overrides)
+    allowed, where = tolerance if tolerance is not None else rounding(first, second), provider_of_a or provider
+    if where != provider:
+        allowed = replace(allowed, rounding=max(allowed.rounding, rounding(first, second).rounding))
     sizes = bindings(first, dims or {})
     feeds = dict(_all_feeds(first, second, seeds, seed, sizes, given))
-    with session(first, provider=provider) as run_a, session(second, provider=provider) as run_b:
+    with _opened(first, where, threads) as run_a, _opened(second, provider, threads) as run_b:
         runs = [_run(run_a, run_b, feed, allowed) for feed in feeds.values()]
         outputs = tuple(_compare(name, runs, overrides.get(name), allowed) for name in runs[0].a)
         if not all(output.passed for output in outputs):
             _require_repeatable(run_a, next(iter(feeds.values())), runs[0].a)
-    return Report(outputs, tuple(feeds), sizes, provider, tuple(_weaknesses(outputs, [run.a for run in runs])))
+    warnings = [*_weaknesses(outputs, [run.a for run in runs])]
+    if where != provider:
+        warnings.append(f"the first model ran on the {where} evaluator: it does not run on {provider}")
+    return Report(outputs, tuple(feeds), sizes, provider, tuple(warnings))
+
+
+def _opened(model: ir.Model, evaluator: Evaluator, threads: int | None) -> Session | Reference:
+    return Reference(model) if evaluator == "reference" else session(model, provider=evaluator, threads=threads)
 
 
 @dataclass(frozen=True)
@@ -127,7 +144,7 @@ class _Run:
     by: float
 
 
-def _require_repeatable(session: Session, feed: Feeds, before: Arrays) -> None:
+def _require_repeatable(session: Session | Reference, feed: Feeds, before: Arrays) -> None:
     """Raises GraphcError (run/not-analysed) for a model that differs from itself."""
     again = session.run(feed)
     for name, array in before.items():
@@ -139,7 +156,7 @@ def _require_repeatable(session: Session, feed: Feeds, before: Arrays) -> None:
             )
 
 
-def _run(run_a: Session, run_b: Session, feed: Feeds, tolerance: Tolerance) -> _Run:
+def _run(run_a: Session | Reference, run_b: Session | Reference, feed: Feeds, tolerance: Tolerance) -> _Run:
     try:
         expected = run_a.run(feed)
     except GraphcError as error:
@@ -193,10 +210,12 @@ def _all_feeds(
         yield "initializers overridden", {**make_feeds(a, seed, 0, sizes, given), **changed}
 
 
-def _require_known(model: ir.Model, seeds: int, inputs: Feeds, tolerances: Mapping[str, Tolerance]) -> None:
+def _require_known(model: ir.Model, seeds: int, seed: int, inputs: Feeds, tolerances: Mapping[str, Tolerance]) -> None:
     """Refuse names that the model does not have, and a check that would run nothing."""
     if seeds < 1:
         raise GraphcError("a check needs at least one seed", code="run/usage")
+    if seed < 0:
+        raise GraphcError(f"a seed is 0 or more, not {seed}", code="run/usage")
     for kind, asked, values in (
         ("input", inputs, model.graph.inputs),
         ("output", tolerances, model.graph.outputs),

@@ -6,15 +6,18 @@ another order it takes K others. The difference of the two is a random walk of r
     0.3·eps·√K        relative to that of the result   (√2 · 1/√12 · eps/2 · √(K/2), rounded up)
 
 Its largest value over all elements compares to the largest result much as the root mean squares do, but for
-results of flat distribution: EXTREME doubles the bound for those. A later layer adds its own rounding,
-independent of the one it is handed, so squares add along a path of the graph: √(K₁ + K₂ + …) over the
-heaviest path, on which every operator that is no reduction is one rounding (K = 1).
+results of flat distribution and of few elements: EXTREME doubles the bound, and the largest result counts as at least
+three root mean squares. A step that is no sum (a product, a root) rounds relative to its own result, the largest one
+too: there SIGMAS = 6 deviations are allowed for (one rounding in 10⁹ is further off), so it weighs (6/2)² = 9 terms. A
+later layer adds its own rounding, independent of the one it is handed, so squares add along a path of the graph:
+√(K₁ + K₂ + …) over the heaviest path, on which an elementwise operator is one step, and a normalisation a sum and
+several steps.
 
 What a layer is handed it may also amplify: a normalisation by a small deviation, a saturated gate, a deep
 residual stack. No formula knows by how much, but the model does: its condition κ is how much larger a small
 relative change of the inputs arrives at the output, measured while it runs (`equivalence.check`). Together
 
-    max|a − b|  ≤  2 · 0.3 · eps · √(Σ K) · max(1, κ) · max|a|
+    max|a − b|  ≤  2 · 0.3 · eps · √(Σ K) · max(1, κ) · max(max|a|, 3·rms(a))
 
 Everything is relative to max|a| of that output: cancellation makes the relative error of a single element
 meaningless. eps is that of the coarsest floating type of any value that the graph computes.
@@ -33,11 +36,15 @@ from graphc import walk
 
 RANDOM_WALK = 0.3
 EXTREME = 2.0
+SIGMAS = 6.0
+FLAT = SIGMAS / EXTREME  # root mean squares that the largest result counts as at least
+STEP = round(FLAT**2)  # terms that a step which is no sum weighs
+GATE_STEPS = 6  # of a recurrent cell: bias, gate, product, sum, hyperbolic tangent, product
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Two outputs agree when max|a − b| ≤ absolute + (relative + rounding · max(1, κ)) · max|a|.
+    """Two outputs agree when max|a − b| ≤ absolute + relative · max|a| + rounding · max(1, κ) · max(max|a|, 3·rms(a)).
 
     `rounding` is what the model's condition κ amplifies; all zero means bit-equal.
     """
@@ -46,11 +53,12 @@ class Tolerance:
     absolute: float = 0.0
     rounding: float = 0.0
 
-    def allowed(self, scale: float, condition: float = 1.0) -> float:
-        """The largest permitted max|a − b| for an output whose largest magnitude is `scale`."""
+    def allowed(self, scale: float, condition: float = 1.0, rms: float = 0.0) -> float:
+        """The largest permitted max|a − b| for an output of that largest magnitude and that root mean square."""
         if scale == 0:  # nothing to be relative to, and κ may be infinite there
             return self.absolute
-        return self.absolute + (self.relative + self.rounding * max(1.0, condition)) * scale
+        rounding = self.rounding * max(1.0, condition) * max(scale, FLAT * rms)
+        return self.absolute + self.relative * scale + rounding
 
     def __str__(self) -> str:
         terms = ((self.absolute, ""), (self.relative, "·max|a|"), (self.rounding, "·κ·max|a|"))
@@ -69,8 +77,8 @@ class Declared(Protocol):
     def bound(self) -> float: ...
 
 
-def derive(model: ir.Model, fired: Iterable[Declared]) -> Tolerance:
-    """The tolerance between `model` and what the rewrites that fired made of it, one item per time one fired.
+def derive(model: ir.Model, fired: Iterable[Declared], made: ir.Model | None = None) -> Tolerance:
+    """The tolerance between `model` and what the rewrites that fired `made` of it, one item per time one fired.
 
     Only "exact" ones (or none): bit-equal. Any other: the rounding of the whole graph, see the module's
     docstring, plus the bounds of the approximations, which add in the worst case.
@@ -78,25 +86,29 @@ def derive(model: ir.Model, fired: Iterable[Declared]) -> Tolerance:
     applied = list(fired)
     if all(rewrite.numerics == "exact" for rewrite in applied):
         return EXACT
-    return replace(rounding(model), relative=sum(rewrite.bound for rewrite in applied))
+    return replace(rounding(model, made), relative=sum(rewrite.bound for rewrite in applied))
 
 
-def rounding(model: ir.Model) -> Tolerance:
-    """The tolerance for any other order of summation in `model`; bit-equal if it computes no floats."""
+def rounding(model: ir.Model, other: ir.Model | None = None) -> Tolerance:
+    """The tolerance between `model` and `other`, or any other order of summation; bit-equal if it computes no floats.
+
+    Two forms whose sums are of different lengths (a filter of two merged ones) err as the mean of both lengths does.
+    """
     computed = [value for node in walk.nodes(model) for value in node.outputs]
     eps = max((_eps(value.dtype) for value in [*model.graph.inputs, *computed]), default=0.0)
-    return Tolerance(rounding=RANDOM_WALK * EXTREME * eps * math.sqrt(heaviest_path(model)))
+    terms = sum(map(heaviest_path, (model, other or model))) / 2
+    return Tolerance(rounding=RANDOM_WALK * EXTREME * eps * math.sqrt(terms))
 
 
 def heaviest_path(model: ir.Model) -> int:
     """The number of roundings on the heaviest path of the main graph: Σ K over its nodes.
 
-    A node of K unknown (a reduction over an axis of unknown size) counts as the longest reduction that is
-    known. The body of an If, Loop, Scan or function counts once, whatever its trip count.
+    A reduction over an axis of unknown size counts as the longest one that is known. The body of an If, Loop, Scan or
+    function counts once, whatever its trip count.
     """
     lengths = {node: reduction_length(node) for node in walk.nodes(model)}
     longest = max((k for k in lengths.values() if k is not None), default=1)
-    known = {node: longest if k is None else k for node, k in lengths.items()}
+    known = {node: (longest if k is None else k) + STEP * step_count(node) for node, k in lengths.items()}
     bodies = {identifier: function.graph for identifier, function in model.functions.items()}
     return max(_path(model.graph, known, bodies, {}, 0), 1)
 
@@ -133,11 +145,20 @@ def _graphs(attribute: ir.Attr) -> list[ir.Graph]:
 
 
 def reduction_length(node: ir.Node) -> int | None:
-    """The number of terms K that one output element sums: 1 for elementwise, None if not known."""
-    if node.op_type.startswith("Reduce") or node.op_type.startswith("Global"):
+    """The number of terms that one output element sums: 0 where it is no sum, None if not known."""
+    if _is_reduction(node):
         return _shrinkage(node)
     rule = _TERMS.get(node.op_type)
-    return rule(node) if rule else 1
+    return rule(node) if rule else 0
+
+
+def step_count(node: ir.Node) -> int:
+    """The number of roundings of one output element that are of no sum; of a sum, that of its result."""
+    return _STEPS.get(node.op_type, 1)
+
+
+def _is_reduction(node: ir.Node) -> bool:
+    return node.op_type.startswith(("Reduce", "Global"))
 
 
 def _sizes(node: ir.Node, index: int) -> tuple[int, ...] | None:
@@ -158,13 +179,20 @@ def _attribute(node: ir.Node, name: str, default: int) -> int:
 
 def _conv(node: ir.Node) -> int | None:
     weight = _sizes(node, 1)
-    return math.prod(weight[1:]) if weight else None
+    return math.prod(weight[1:]) + _bias(node) if weight else None
 
 
 def _conv_transpose(node: ir.Node) -> int | None:
     """At most Cin/g · ∏k: a stride shares the taps out over its phases."""
     weight = _sizes(node, 1)
-    return weight[0] // max(_attribute(node, "group", 1), 1) * math.prod(weight[2:]) if weight else None
+    if weight is None:
+        return None
+    return weight[0] // max(_attribute(node, "group", 1), 1) * math.prod(weight[2:]) + _bias(node)
+
+
+def _bias(node: ir.Node) -> int:
+    """The bias of a convolution, and the C of a Gemm, is a term of its sum."""
+    return int(len(node.inputs) > 2 and node.inputs[2] is not None)
 
 
 def _matmul(node: ir.Node) -> int | None:
@@ -176,7 +204,7 @@ def _matmul(node: ir.Node) -> int | None:
 
 def _gemm(node: ir.Node) -> int | None:
     right = _sizes(node, 1)
-    return right[1 if _attribute(node, "transB", 0) else 0] if right else None
+    return right[1 if _attribute(node, "transB", 0) else 0] + _bias(node) if right else None
 
 
 def _einsum(node: ir.Node) -> int | None:
@@ -208,6 +236,30 @@ def _per_channel(node: ir.Node) -> int | None:
     return math.prod(data[2:]) if data else None
 
 
+def _across_channels(node: ir.Node) -> int | None:
+    """LRN: that many neighbouring channels."""
+    return _attribute(node, "size", 1)
+
+
+def _resize(node: ir.Node) -> int | None:
+    """A place is rounded at its own size, up to the length of the axis, and shifts the weights by as much.
+
+    A linear weight takes up to 4 roundings of its own; a cubic one is a polynomial whose terms, up to 16·|a|, cancel.
+    """
+    attributes, data, out = node.attributes, node.inputs[0], node.outputs[0].shape
+    mode = attributes["mode"].as_string() if "mode" in attributes else "nearest"
+    if mode == "nearest":
+        return 0
+    if data is None or data.shape is None or out is None:
+        return None
+    a = abs(attributes["cubic_coeff_a"].as_float()) if "cubic_coeff_a" in attributes else 0.75
+    cancelled = math.ceil(16 * a) if mode == "cubic" else 4
+    cut = attributes.get("coordinate_transformation_mode")
+    moved = cut is not None and cut.as_string() == "tf_crop_and_resize"
+    changed = [before for before, after in zip(data.shape, out, strict=True) if before != after or moved]
+    return sum(((length if isinstance(length, int) else 0) + cancelled) ** 2 for length in changed)
+
+
 def _per_group(node: ir.Node) -> int | None:
     data = _sizes(node, 0)
     return math.prod(data[1:]) // max(_attribute(node, "num_groups", 1), 1) if data else None
@@ -226,11 +278,13 @@ def _one_axis(node: ir.Node) -> int | None:
 
 
 def _recurrent(node: ir.Node) -> int | None:
-    """Each step sums its input and its state, and hands the result to the next."""
-    data, weight, state = _sizes(node, 0), _sizes(node, 1), _sizes(node, 2)
-    if data is None or weight is None or state is None:
+    """Each step sums its input and its state, takes it through the gates, and hands the result to the next."""
+    weight, state = _sizes(node, 1), _sizes(node, 2)
+    data = node.inputs[0].shape if node.inputs and node.inputs[0] is not None else None
+    steps = data[0 if _attribute(node, "layout", 0) == 0 else 1] if data is not None else None
+    if not isinstance(steps, int) or weight is None or state is None:
         return None
-    return data[0 if _attribute(node, "layout", 0) == 0 else 1] * (weight[-1] + state[-1])
+    return steps * (weight[-1] + state[-1] + STEP * GATE_STEPS)
 
 
 _TERMS: dict[str, Callable[[ir.Node], int | None]] = {
@@ -249,12 +303,34 @@ _TERMS: dict[str, Callable[[ir.Node], int | None]] = {
     "Softmax": _one_axis,
     "LogSoftmax": _one_axis,
     "LpNormalization": _one_axis,
+    "LRN": _across_channels,
+    "Resize": _resize,
     "MeanVarianceNormalization": _per_channel,
     "RNN": _recurrent,
     "GRU": _recurrent,
     "LSTM": _recurrent,
     "SoftmaxCrossEntropyLoss": _shrinkage,
     "NegativeLogLikelihoodLoss": _shrinkage,
+}
+
+
+# Roundings beside the sum: subtract, square, divide by n, add ε, root, divide, scale, shift. DeformConv and RoiAlign
+# find a place, how far it lies from its neighbours, both sides of each axis, their product, the sample, its mask.
+_STEPS = {
+    "DeformConv": 8,
+    "RoiAlign": 8,
+    "AveragePool": 1,
+    "GlobalAveragePool": 1,
+    "ReduceMean": 1,
+    "BatchNormalization": 6,
+    "InstanceNormalization": 8,
+    "GroupNormalization": 8,
+    "LayerNormalization": 8,
+    "RMSNormalization": 7,
+    "LRN": 6,
+    "MeanVarianceNormalization": 6,
+    "Softmax": 3,
+    "LogSoftmax": 4,
 }
 
 

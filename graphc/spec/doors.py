@@ -98,7 +98,7 @@ def _narrowed(tree: MappingNode, target: str | None) -> MappingNode:
             f"unknown target '{target}'",
             code="spec/unknown-target",
             where=tree.keys.get("targets", tree.where),
-            hint=suggest(target, known) or "this spec has no targets",
+            hint=suggest(target, known) or "this spec has no targets of its own",
         )
     chosen = known[target]
     shapes = chosen.get("shapes") if isinstance(chosen, MappingNode) else None
