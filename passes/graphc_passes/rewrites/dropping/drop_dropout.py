@@ -7,11 +7,12 @@ Why    one node less, and nothing between two operators that could fuse.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 
 import numpy as np
 import onnx_ir as ir
 
-from graphc import Case, Tape, View, constant, require, rewrite
+from graphc import Case, CaseBuilder, Tape, View, constant, require, rewrite
 
 
 @rewrite("Dropout", numerics="exact", improves=("nodes",))
@@ -59,3 +60,19 @@ def cases() -> Iterator[Case]:
         lambda g: g.Dropout(g.input(2, 3), outputs=2),
         refuses="output 1 of Dropout is in use and not accounted for",
     )
+
+
+@drop_dropout.samples
+def samples(random: Random) -> Case:
+    opset, ratio = random.choice((7, 10, 12, 13, 20)), random.choice((None, 0.0, 0.3, 1.0))
+    training, shape = random.choice((None, False)), [random.choice((1, 2, "N")) for _ in range(random.randint(0, 3))]
+
+    def build(g: CaseBuilder) -> ir.Value:
+        x = g.input(*shape)
+        if g.opset < 12:
+            return g.Neg(g.Dropout(x, ratio=ratio))
+        given = None if ratio is None else g.constant(np.float32(ratio))
+        mode = [] if training is None else [g.constant(np.bool_(training))]
+        return g.Neg(g.Dropout(x, given, *mode))
+
+    return Case(f"{shape} ratio {ratio}, training {training}", build, opset=opset, seed=random.getrandbits(32))

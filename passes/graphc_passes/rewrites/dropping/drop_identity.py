@@ -7,10 +7,11 @@ Why    one node less, and nothing between two operators that could fuse.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 
 import onnx_ir as ir
 
-from graphc import Case, Tape, View, rewrite
+from graphc import Case, CaseBuilder, Tape, View, rewrite
 
 
 @rewrite("Identity", numerics="exact", improves=("nodes",))
@@ -29,3 +30,16 @@ def cases() -> Iterator[Case]:
         lambda g: g.Identity(g.input(2, 3)),
         refuses="'x0' cannot take the name of the graph's output 'n0_identity'",
     )
+
+
+@drop_identity.samples
+def samples(random: Random) -> Case:
+    shape, times = [random.choice((1, 2, "N")) for _ in range(random.randint(0, 3))], random.randint(1, 3)
+
+    def build(g: CaseBuilder) -> ir.Value:
+        x = g.Neg(g.input(*shape))
+        for _ in range(times):
+            x = g.Identity(x)
+        return x
+
+    return Case(f"{times} of {shape}", build, opset=random.choice((9, 20)), seed=random.getrandbits(32))

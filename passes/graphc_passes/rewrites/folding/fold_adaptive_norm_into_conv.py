@@ -7,19 +7,22 @@ Why    three reads and writes of the activation less: the fast image processing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from random import Random
 
 import numpy as np
 import onnx_ir as ir
 
 from graphc import Case, CaseBuilder, Refusal, Tape, View, constant, require, rewrite
-from graphc_passes.filters import ConstantConv, per_channel, survives
-from graphc_passes.norms import batchnorm_affine, is_training
+from graphc_passes.nodes.broadcasting import per_channel
+from graphc_passes.nodes.filters import ConstantConv, survives
+from graphc_passes.nodes.norms import batchnorm_affine, is_training
+from graphc_passes.sampling.convolutions import draw_conv
 
 
-@rewrite("Add", numerics="reassociates", improves=("bytes", "nodes"))
+@rewrite("Add", "Sum", "Sub", numerics="reassociates", improves=("bytes", "nodes"))
 def fold_adaptive_norm_into_conv(add: View, op: Tape) -> ir.Value:
-    first, second = _scaled(add, "A"), _scaled(add, "B")
+    first, second = _terms(add)
     if _is_norm(first[1]):
         first, second = second, first
     (weight, plain), (norm_weight, normed) = first, second
@@ -37,18 +40,30 @@ def fold_adaptive_norm_into_conv(add: View, op: Tape) -> ir.Value:
     return conv.remade(op, conv.view.required("X"), filter_, bias)
 
 
-def _scaled(add: View, name: str) -> tuple[np.ndarray, ir.Value]:
-    """(constant, value) of one term `constant * value` of the sum; the constant is 1 where there is no Mul."""
-    value = add.required(name)
+def _terms(add: View) -> tuple[tuple[np.ndarray, ir.Value], tuple[np.ndarray, ir.Value]]:
+    """The two terms, each as (factor, value). Raises Refusal for a Sum of other than two."""
+    values = [value for value in add.inputs() if value is not None]
+    if len(values) != 2:
+        raise Refusal("the sum is not one of two terms")
+    (first, left), (second, right) = (_scaled(add, value) for value in values)
+    return (first, left), (-second if add.op_type == "Sub" else second, right)
+
+
+def _scaled(add: View, value: ir.Value) -> tuple[np.ndarray, ir.Value]:
+    """(factor, value) of one term of the sum: constant · value, or value / constant; 1 where there is neither."""
     node = value.producer()
-    if node is None or node.op_type != "Mul":
+    if node is None or node.op_type not in ("Mul", "Div"):
         return np.ones(()), value
-    mul = add.made_by(value, "Mul")
-    for weight, other in (("A", "B"), ("B", "A")):
-        content = constant(mul.required(weight))
-        if content is not None:
-            return content, mul.required(other)
-    raise Refusal("neither factor of Mul is a constant")
+    scaled = add.made_by(value, "Mul", "Div")
+    first, second = scaled.required("A"), scaled.required("B")
+    content = constant(second)
+    if content is not None:
+        with np.errstate(divide="ignore"):
+            return content if scaled.op_type == "Mul" else 1 / content.astype(np.float64), first
+    content = constant(first)
+    if content is None or scaled.op_type == "Div":
+        raise Refusal(f"{scaled.op_type} does not scale by a constant")
+    return content, second
 
 
 def _is_norm(value: ir.Value) -> bool:
@@ -61,9 +76,7 @@ def _adaptive(g: CaseBuilder, conv: ir.Value, channels: int, *, swap: bool = Fal
     normed = g.BatchNormalization(conv, *statistics, **attributes)
     normed = normed[0] if isinstance(normed, tuple) else normed
     terms = [g.Mul(g.weight(1), conv), g.Mul(normed, g.weight())]
-    made = g.Add(*(reversed(terms) if swap else terms))
-    assert isinstance(made, ir.Value)
-    return made
+    return g.Add(*(reversed(terms) if swap else terms))
 
 
 @fold_adaptive_norm_into_conv.cases
@@ -85,6 +98,24 @@ def cases() -> Iterator[Case]:
     yield Case("one factor left out", _unweighted)
     yield Case("factors per channel", _weighted_per_channel)
     yield Case(
+        "both factors left out, that of the norm in γ",
+        lambda g: _combined(g, lambda plain, normed: g.Add(normed, plain)),
+    )
+    yield Case("a Sum", lambda g: _combined(g, lambda plain, normed: g.Sum(normed, g.Mul(plain, g.weight()))))
+    yield Case("a Sub", lambda g: _combined(g, lambda plain, normed: g.Sub(plain, g.Mul(normed, g.weight(4, 1, 1)))))
+    yield Case("a Sub from the norm", lambda g: _combined(g, lambda plain, normed: g.Sub(normed, plain)))
+    yield Case("a Div", lambda g: _combined(g, lambda plain, normed: g.Add(g.Div(plain, g.weight(low=0.5)), normed)))
+    yield Case(
+        "a Sum of three",
+        lambda g: _combined(g, lambda plain, normed: g.Sum(normed, plain, plain)),
+        refuses="the sum is not one of two terms",
+    )
+    yield Case(
+        "a factor that is computed",
+        lambda g: _combined(g, lambda plain, normed: g.Add(normed, g.Mul(plain, g.input(1)))),
+        refuses="Mul does not scale by a constant",
+    )
+    yield Case(
         "training",
         lambda g: _adaptive(g, g.Conv(g.input(2, 3, 6, 6), g.weight(4, 3, 3, 3)), 4, training_mode=1, outputs=3),
         refuses="training mode: the statistics depend on the batch",
@@ -103,16 +134,19 @@ def cases() -> Iterator[Case]:
 
 
 def _norm(g: CaseBuilder, x: ir.Value, channels: int) -> ir.Value:
-    made = g.BatchNormalization(
+    return g.BatchNormalization(
         x, g.weight(channels), g.weight(channels), g.weight(channels), g.weight(channels, low=0.5)
     )
-    assert isinstance(made, ir.Value)
-    return made
 
 
 def _unweighted(g: CaseBuilder) -> ir.Value:
     conv = g.Conv(g.input(1, 3, 6, 6), g.weight(4, 3, 3, 3))
     return g.Add(conv, g.Mul(g.weight(), _norm(g, conv, 4)))
+
+
+def _combined(g: CaseBuilder, combine: Callable[[ir.Value, ir.Value], ir.Value]) -> ir.Value:
+    conv = g.Conv(g.input(1, 3, 6, 6), g.weight(4, 3, 3, 3), g.weight(4))
+    return combine(conv, _norm(g, conv, 4))
 
 
 def _weighted_per_channel(g: CaseBuilder) -> ir.Value:
@@ -138,3 +172,24 @@ def _overflowing(g: CaseBuilder) -> ir.Value:
         g.Mul(g.constant(np.float32(1e20)), conv),
         g.Mul(g.weight(), g.BatchNormalization(conv, small, small, small, g.weight(2, low=0.5))),
     )
+
+
+@fold_adaptive_norm_into_conv.samples
+def samples(random: Random) -> Case:
+    drawn = draw_conv(random, op_type=random.choice(("Conv", "ConvTranspose")))
+    kind, channels = random.choice(("Add", "Sum", "Sub")), drawn.out_channels
+    shapes = [random.choice(((), (1,), (channels, *[1] * (len(drawn.filter) - 2)), None)) for _ in range(2)]
+    divided, swapped = random.random() < 0.2, random.random() < 0.5
+
+    def scaled(g: CaseBuilder, x: ir.Value, shape: tuple[int, ...] | None) -> ir.Value:
+        if shape is None:
+            return x
+        return g.Div(x, g.weight(*shape, low=0.5)) if divided else g.Mul(g.weight(*shape), x)
+
+    def build(g: CaseBuilder) -> ir.Value:
+        conv = drawn.of(g)
+        terms = scaled(g, conv, shapes[0]), scaled(g, _norm(g, conv, channels), shapes[1])
+        return g.record(kind, *(reversed(terms) if swapped else terms))
+
+    opset = random.choice((9, 13, 15, 20))
+    return Case(f"{kind} {shapes}, {drawn}", build, opset=opset, seed=random.getrandbits(32))

@@ -1,7 +1,7 @@
 """Fold a Mul, Add, Sub or Div by a constant per channel into the convolution before or after it.
 
 Law    conv(x, w, b)·s + t = conv(x, w·s, b·s + t)
-       conv(x·s + t, w, b) = conv(x, w·s, b + Σ w·t)     the shift only where no padding meets it
+       conv(x·s + t, w, b) = conv(x, w·s) + conv(t, w, b)     a constant; where no padding meets t it is a bias
 Why    one full read and write of the activation less.
 """
 
@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from random import Random
 
 import numpy as np
 import onnx_ir as ir
 
 from graphc import Case, CaseBuilder, Refusal, Tape, View, constant, require, rewrite
-from graphc_passes.filters import ConstantConv, per_channel, survives
+from graphc_passes.nodes.broadcasting import per_channel
+from graphc_passes.nodes.filters import ConstantConv, survives
+from graphc_passes.sampling.convolutions import draw_conv
 
 AFFINE = ("Mul", "Add", "Sub", "Div")
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 
-@rewrite(*AFFINE, *CONVOLUTIONS, numerics="reassociates", improves=("bytes", "nodes"))
-def fold_affine_into_conv(root: View, op: Tape) -> ir.Value:
+@rewrite(*AFFINE, *CONVOLUTIONS, numerics="reassociates", improves=("bytes",))
+def fold_affine_into_conv(root: View, op: Tape, *, largest_shift: int = 1 << 20) -> ir.Value:
     if root.op_type in CONVOLUTIONS:
-        return _fold_before(root, op)
+        return _fold_before(root, op, largest_shift)
     data, content, constant_first = _operands(root)
     conv = ConstantConv.read(root.made_by(data, *CONVOLUTIONS))
     scale, shift = _affine(root, per_channel(content, conv.rank, conv.out_channels), constant_first)
@@ -32,21 +35,25 @@ def fold_affine_into_conv(root: View, op: Tape) -> ir.Value:
     return _remade(conv, op, conv.view.required("X"), filter_, bias)
 
 
-def _fold_before(root: View, op: Tape) -> ir.Value:
+def _fold_before(root: View, op: Tape, largest_shift: int) -> ir.Value:
     affine = root.producer("X", *AFFINE)
     conv = ConstantConv.read(root)
     data, content, constant_first = _operands(affine)
     require(_channels(data, conv.rank) == conv.in_channels, "the constant may enlarge its data")
     scale, shift = _affine(affine, per_channel(content, conv.rank, conv.in_channels), constant_first)
+    filter_ = conv.scale_inputs(scale)
     if not shift.any():
-        return _remade(conv, op, data, conv.scale_inputs(scale), conv.bias)
-    require(not conv.transposed, "a shift before a transposed convolution acts differently at the border")
+        return _remade(conv, op, data, filter_, conv.bias)
     require(
-        not any(root.attr("pads") or ()) and root.attr("auto_pad") in ("NOTSET", "VALID"),
-        "the padding is not shifted: its border would differ",
+        conv.borderless or conv.axes is not None,
+        "the padding is not shifted: its border would differ, and the sizes are not known",
     )
-    taps = conv.scale_inputs(shift).sum(axis=tuple(range(1, conv.rank)))
-    return _remade(conv, op, data, conv.scale_inputs(scale), conv.bias + taps)
+    require(
+        conv.levels <= max(largest_shift, conv.out_channels),
+        "the shift differs at the border and is large",
+        conservative="a constant as large as an activation makes the model large",
+    )
+    return _remade(conv, op, data, filter_, conv.of_level(shift))
 
 
 def _remade(conv: ConstantConv, op: Tape, data: ir.Value, filter_: np.ndarray, bias: np.ndarray) -> ir.Value:
@@ -121,14 +128,47 @@ def cases() -> Iterator[Case]:
     )
     yield Case("1-D, dynamic", lambda g: g.Mul(g.Conv(g.input("N", 3, "L"), g.weight(4, 3, 3)), g.weight(4, 1)))
     yield Case(
-        "Add before, padded",
-        lambda g: g.Conv(g.Add(g.input(1, 3, 5, 6), g.weight(3, 1, 1)), g.weight(4, 3, 3, 3), pads=(1, 1, 1, 1)),
-        refuses="the padding is not shifted: its border would differ",
+        "Add before, padded, strided",
+        lambda g: g.Conv(
+            g.Add(g.input(2, 3, 7, 6), g.weight(3, 1, 1)),
+            g.weight(2, 3, 3, 3),
+            g.weight(2),
+            strides=(2, 2),
+            pads=(1, 2, 0, 1),
+        ),
+    )
+    yield Case(
+        "Sub before, padded on one axis and grouped",
+        lambda g: g.Conv(
+            g.Sub(g.weight(4, 1, 1), g.input(1, 4, 5, 6)), g.weight(2, 2, 3, 3), group=2, auto_pad="SAME_LOWER"
+        ),
     )
     yield Case(
         "Add before transposed",
-        lambda g: g.ConvTranspose(g.Add(g.input(1, 3, 5, 6), g.weight(3, 1, 1)), g.weight(3, 4, 3, 3)),
-        refuses="a shift before a transposed convolution acts differently at the border",
+        lambda g: g.ConvTranspose(
+            g.Add(g.input(2, 5, 5, 6), g.weight(5, 1, 1)), g.weight(5, 1, 3, 3), strides=(2, 1), pads=(1, 1, 1, 0)
+        ),
+    )
+    yield Case(
+        "Add before, padded, a dynamic size",
+        lambda g: g.Conv(g.Add(g.input(1, 3, "H", 6), g.weight(3, 1, 1)), g.weight(2, 3, 3, 3), pads=(1, 1, 1, 1)),
+        refuses="the padding is not shifted: its border would differ, and the sizes are not known",
+    )
+    yield Case(
+        "Add before transposed, a dynamic size",
+        lambda g: g.ConvTranspose(g.Add(g.input(1, 3, "H", "W"), g.weight(3, 1, 1)), g.weight(3, 2, 3, 3)),
+        refuses="the padding is not shifted: its border would differ, and the sizes are not known",
+    )
+    yield Case(
+        "Add before, padded, more than the option allows",
+        lambda g: g.Conv(g.Add(g.input(1, 3, 5, 6), g.weight(3, 1, 1)), g.weight(2, 3, 3, 3), pads=(1, 1, 1, 1)),
+        refuses="the shift differs at the border and is large",
+        options={"largest_shift": 59},
+    )
+    yield Case(
+        "Add before, padded, to more channels",
+        lambda g: g.Conv(g.Add(g.input(1, 3, 5, 6), g.weight(3, 1, 1)), g.weight(4, 3, 3, 3), pads=(1, 1, 1, 1)),
+        refuses="it would not be cheaper here",
     )
     yield Case(
         "the data is the divisor",
@@ -157,6 +197,11 @@ def cases() -> Iterator[Case]:
             refuses="the constant does not act per channel",
         )
     yield Case(
+        "transposed, a constant along the width that equals Cout",
+        lambda g: g.Mul(g.ConvTranspose(g.input(1, 3, 4, 4), g.weight(3, 4, 1, 1)), g.weight(4)),
+        refuses="the constant does not act per channel",
+    )
+    yield Case(
         "one channel times a constant per channel",
         lambda g: g.Conv(g.Mul(g.input(1, 1, 5, 6), g.weight(3, 1, 1)), g.weight(4, 3, 3, 3)),
         refuses="the constant may enlarge its data",
@@ -184,3 +229,21 @@ def _underflowing(g: CaseBuilder) -> ir.Value:
     large = g.Exp(g.Add(g.Abs(g.input(1, 1, 3, 3)), g.constant(np.float32(69))))
     conv = g.Conv(large, g.constant(np.full((1, 1, 1, 1), 1e-25, np.float32)))
     return g.Mul(conv, g.constant(np.float32(1e-25)))
+
+
+@fold_affine_into_conv.samples
+def samples(random: Random) -> Case:
+    drawn = draw_conv(random, op_type=random.choice(CONVOLUTIONS))
+    kind, after, first = random.choice(AFFINE), random.random() < 0.5, random.random() < 0.3
+    channels = drawn.out_channels if after else int(drawn.data[1])
+    shape = random.choice([(channels, *[1] * (len(drawn.filter) - 2)), (1,), ()])
+
+    def build(g: CaseBuilder) -> ir.Value:
+        weight = g.weight(*shape, low=0.5) if kind == "Div" else g.weight(*shape)
+        data = drawn.of(g) if after else g.input(*drawn.data)
+        made = g.record(kind, *((weight, data) if first and kind != "Div" else (data, weight)))
+        assert isinstance(made, ir.Value)
+        return made if after else drawn.of(g, made)
+
+    where = "after" if after else "before"
+    return Case(f"{kind} {list(shape)} {where} {drawn}", build, seed=random.getrandbits(32))

@@ -7,13 +7,15 @@ Why    one full read and write of the activation less. Any rank, any groups, tra
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 
 import numpy as np
 import onnx_ir as ir
 
 from graphc import Case, CaseBuilder, Tape, View, require, rewrite
-from graphc_passes.filters import ConstantConv, survives
-from graphc_passes.norms import batchnorm_affine, is_training
+from graphc_passes.nodes.filters import ConstantConv, survives
+from graphc_passes.nodes.norms import batchnorm_affine, is_training
+from graphc_passes.sampling.convolutions import draw_conv
 
 
 @rewrite("BatchNormalization", numerics="reassociates", improves=("bytes", "nodes"))
@@ -80,6 +82,12 @@ def cases() -> Iterator[Case]:
         ),
         refuses="the folded weights would overflow or underflow",
     )
+    yield Case("no variance", lambda g: _constant_channels(g, epsilon=1e-5))
+    yield Case(
+        "no variance and no epsilon",
+        lambda g: _constant_channels(g, epsilon=0.0),
+        refuses="the folded weights would overflow or underflow",
+    )
     yield Case(
         "a filter that is computed",
         lambda g: _bn(g, g.Conv(g.input(1, 3, 6, 6), g.input(4, 3, 3, 3)), 4),
@@ -92,6 +100,23 @@ def cases() -> Iterator[Case]:
     )
 
 
+def _constant_channels(g: CaseBuilder, epsilon: float) -> ir.Value:
+    conv, zero = g.Conv(g.input(1, 3, 6, 6), g.weight(4, 3, 3, 3)), g.constant(np.zeros(4, np.float32))
+    return g.BatchNormalization(conv, g.weight(4), g.weight(4), g.weight(4), zero, epsilon=epsilon)
+
+
 def _twice(g: CaseBuilder) -> tuple[ir.Value, ir.Value]:
     conv = g.Conv(g.input(1, 3, 6, 6), g.weight(4, 3, 3, 3))
     return _bn(g, conv, 4), g.Relu(conv)
+
+
+@fold_batchnorm_into_conv.samples
+def samples(random: Random) -> Case:
+    drawn = draw_conv(random, op_type=random.choice(("Conv", "ConvTranspose")))
+    epsilon = random.choice((1e-5, 1e-3, 0.5))
+    return Case(
+        str(drawn),
+        lambda g: _bn(g, drawn.of(g), drawn.out_channels, epsilon=epsilon),
+        opset=random.choice((7, 9, 13, 15, 20)),
+        seed=random.getrandbits(32),
+    )

@@ -7,12 +7,15 @@ Why    one full read and write of the activation less.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 
 import numpy as np
 import onnx_ir as ir
 
 from graphc import Case, CaseBuilder, Tape, View, require, rewrite
-from graphc_passes.padding import Padding
+from graphc_passes.nodes.padding import Padding
+from graphc_passes.nodes.stated import attributes_of
+from graphc_passes.sampling.convolutions import draw_conv
 
 
 @rewrite("Conv", numerics="reassociates", improves=("bytes", "nodes"))
@@ -26,15 +29,13 @@ def fold_pad_into_conv(conv: View, op: Tape) -> ir.Value:
     require(conv.attr("auto_pad") in ("NOTSET", "VALID"), "auto_pad depends on the padded size")
     own = np.asarray(conv.attr("pads") or [0] * (2 * (padding.rank - 2))).reshape(2, -1)
     pads = np.stack([padding.before[2:], padding.after[2:]]) + own
-    attributes = {name: conv.attr(name) for name in conv.node.attributes}
-    made = op.Conv(
+    attributes = attributes_of(conv)
+    return op.Conv(
         pad.required("data"),
         conv.required("W"),
         conv.input("B"),
         **attributes | {"pads": pads.reshape(-1).tolist(), "auto_pad": "NOTSET"},
     )
-    assert isinstance(made, ir.Value)
-    return made
 
 
 def _padded(g: CaseBuilder, widths: list[int], *more: ir.Value | None, **attributes: object) -> ir.Value:
@@ -92,3 +93,22 @@ def cases() -> Iterator[Case]:
         ),
         refuses="auto_pad depends on the padded size",
     )
+
+
+@fold_pad_into_conv.samples
+def samples(random: Random) -> Case:
+    drawn, opset = draw_conv(random), random.choice((9, 11, 13, 19, 20))
+    rank = len(drawn.data)
+    least = -1 if random.random() < 0.1 else 0
+    widths = [random.randint(least, 2) if axis % rank > 1 else 0 for axis in range(2 * rank)]
+    mode = "constant" if random.random() < 0.8 else random.choice(("edge", "reflect"))
+    value = random.choice((None, 0.0, 0.0, 0.5)) if mode == "constant" else None
+
+    def build(g: CaseBuilder) -> ir.Value:
+        x = g.input(*drawn.data)
+        if g.opset < 11:
+            return drawn.of(g, g.Pad(x, pads=widths, mode=mode, value=value))
+        fill = None if value is None else g.constant(np.float32(value))
+        return drawn.of(g, g.Pad(x, g.constant(widths), fill, mode=mode))
+
+    return Case(f"{mode} {widths} {value}, {drawn}", build, opset=opset, seed=random.getrandbits(32))

@@ -19,24 +19,20 @@ from graphc import (
     Axis,
     Case,
     CaseBuilder,
-    Convolution,
-    Refusal,
     Tape,
     View,
-    read_convolution,
     require,
     rewrite,
 )
-from graphc_passes.drawing import draw_conv
-from graphc_passes.filters import ConstantConv
-from graphc_passes.rearrange import crop, depth_to_space
-
-ANY_SIZE = 1 << 12  # stands for a size known at run time only; pads and crops do not depend on it
+from graphc_passes.nodes.filters import ConstantConv
+from graphc_passes.nodes.nests import read_nest
+from graphc_passes.nodes.rearranging import crop, depth_to_space
+from graphc_passes.sampling.convolutions import draw_conv
 
 
 @rewrite("ConvTranspose", numerics="reassociates")
 def replace_conv_transpose_with_subpixel_conv(root: View, op: Tape) -> ir.Value:
-    conv, nest = ConstantConv.read(root), _nest(root)
+    conv, nest = ConstantConv.read(root), read_nest(root)
     require(all(axis.output > 0 for axis in nest.axes), "the output is empty")
     shifted = [_narrowest(axis) for axis in nest.axes]
     phases = [axis.phases() for axis, _ in shifted]
@@ -62,23 +58,6 @@ def replace_conv_transpose_with_subpixel_conv(root: View, op: Tape) -> ir.Value:
         for phase, front, axis in zip(phases, begin, nest.axes, strict=True)
     ]
     return crop(op, full, begin, end)
-
-
-def _nest(root: View) -> Convolution:
-    """The node's nest; sizes that are only known at run time stand at ANY_SIZE."""
-    shape = root.required("X").shape
-    if shape is None:
-        raise Refusal("the number of axes is not known")
-    spatial = [size if isinstance(size, int) else ANY_SIZE for size in shape[2:]]
-    require(
-        not root.attr("output_shape") or ANY_SIZE not in spatial,
-        "output_shape with a size that is not known: the pads depend on it",
-    )
-    filter_ = root.required("W").shape
-    channels = filter_[0] if filter_ is not None else None
-    if not isinstance(channels, int):
-        raise Refusal("the number of channels is not known")
-    return read_convolution(root, [1, channels, *spatial])
 
 
 def _narrowest(axis: Axis) -> tuple[Axis, int]:

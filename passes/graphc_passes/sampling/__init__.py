@@ -1,0 +1,1 @@
+"""Random and common small models for the cases and samples of rewrites, one topic per file."""
