@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 DEMOS := style_transfer can@can24 super_resolution@x4
 
-.PHONY: help demo test lint bench catalogue clean
+.PHONY: help demo test lint soak bench catalogue clean
 
 help: ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,9 +27,13 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## print how long graphc takes (run by hand, on a quiet machine)
+soak: $(INSTALLED) ## run 100,000 random cases of the rewrites (half an hour), and write tests/SOAK.md
+	$(BIN)/python tests/soak.py --write
+
+bench: $(INSTALLED) ## print how long graphc takes, and how much faster models run (by hand, on a quiet machine)
 	$(BIN)/python benchmarks/build_times.py
 	$(BIN)/python benchmarks/cost_times.py
+	$(BIN)/python benchmarks/inference_ratios.py
 
 catalogue: $(INSTALLED) ## write the generated pages, and what the README shows commands to print
 	$(BIN)/python -m graphc.catalogue --write

@@ -17,6 +17,7 @@ from functools import partial
 from math import prod
 from pathlib import Path
 
+import onnx
 import onnx_ir as ir
 from rich.progress import track
 
@@ -27,6 +28,7 @@ SPECS = Path(__file__).parents[1] / "specs"
 GRAPHC = str(Path(sys.executable).with_name("graphc"))
 HEAVY = 50e6  # bytes: heavier specs spend their time on weights, not in graphc
 LONG_CHAIN = 10_000  # nodes
+DENSENET = Path(onnx.__file__).parent / "backend/test/data/light/light_densenet121.onnx"
 
 
 def main(rounds: int) -> None:
@@ -38,6 +40,7 @@ def main(rounds: int) -> None:
     }
     for nodes in (LONG_CHAIN // 2, LONG_CHAIN):
         jobs[f"inference passes on a chain of {nodes:,} nodes"] = partial(passes, chain(nodes))
+    jobs["inference passes on the light DenseNet-121 (1,746 nodes)"] = partial(passes, graphc.load(DENSENET))
     for source in light_sources():
         jobs[f"build {source.removeprefix(str(SPECS) + '/')}"] = partial(graphc.compile, source)
     times: dict[str, list[float]] = {name: [] for name in jobs}

@@ -38,7 +38,7 @@ def test_tables_have_as_many_cells_in_every_row(path: Path) -> None:
 
 def test_every_rewrite_and_lint_has_a_section() -> None:
     sections = set(re.findall(r"^## (.+)$", PAGES[catalogue.PASSES_PAGE], re.MULTILINE))
-    files = [path.stem for path in (catalogue.ROOT / "passes" / "graphc_passes").glob("rewrites/[!_]*.py")]
+    files = [path.stem for path in (catalogue.ROOT / "passes" / "graphc_passes").glob("rewrites/*/[!_]*.py")]
     assert {registry.kebab(stem) for stem in files} <= sections
     lints = [path.stem for path in (catalogue.ROOT / "passes" / "graphc_passes").glob("lints/[!_]*.py")]
     assert {registry.kebab(stem) for stem in lints} <= {name.rpartition("/")[2] for name in sections}

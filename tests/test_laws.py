@@ -9,7 +9,7 @@ import pytest
 
 import graphc
 from graphc import laws, registry
-from graphc.cases import Case, neighbours
+from graphc.cases import Case
 from graphc.pipeline import find_rewrite, rewrites
 from graphc.rewriting import Rewrite
 
@@ -56,7 +56,10 @@ def test_improves(rewrite: Rewrite, case: Case) -> None:
 
 @over_cases()
 def test_neighbours_stay_right(rewrite: Rewrite, case: Case) -> None:
-    laws.neighbours_stay_right(rewrite, case)
+    """Of the first firing case some must fire, or the law says nothing."""
+    fired = laws.neighbours_stay_right(rewrite, case)
+    first = next(each for each in all_cases(rewrite.name) if each.refuses is None)
+    assert fired or case is not first, "every neighbour is refused"
 
 
 @over_cases(firing=False)
@@ -83,14 +86,6 @@ def test_has_firing_and_refusing_cases(rewrite: Rewrite) -> None:
 @over_rewrites
 def test_states_its_law(rewrite: Rewrite) -> None:
     laws.states_its_law(rewrite)
-
-
-@over_rewrites
-def test_neighbours_are_not_all_refused(rewrite: Rewrite) -> None:
-    """A law over neighbours says nothing unless some of them fire."""
-    case = next(case for case in rewrite.all_cases() if case.refuses is None)
-    assert sum(1 for _ in neighbours(case)) > 5
-    assert laws.neighbours_stay_right(rewrite, case) > 0
 
 
 @over_rewrites

@@ -53,7 +53,7 @@ def test_parse_refuses_what_is_no_option(text: str) -> None:
 
 def test_a_named_pipeline_may_stand_wherever_a_text_is_taken() -> None:
     inference = [repr(each) for each in Pipeline("inference").passes]
-    assert inference == named_pipelines()["inference"].split(",")
+    assert inference == [name for name, _ in parse(named_pipelines()["inference"])]
     assert repr(Pipeline("inference,name-fix")) == ",".join([*inference, "name-fix"])
 
 

@@ -70,6 +70,7 @@ def kept(printed: str, shown: str) -> str:
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("readme")
     write_specs(found)
+    printed_by("graphc build tiny.yaml", found)  # a later command reads what this one wrote
     return found
 
 

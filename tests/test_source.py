@@ -11,7 +11,7 @@ import pytest
 import graphc
 from graphc import Case, GraphcError, open_source
 from graphc.cli.spelling import spelled
-from graphc.pipeline import named_pipelines
+from graphc.pipeline import named_pipelines, parse
 
 SPEC = """\
 graphc: 1
@@ -81,7 +81,6 @@ def test_a_model_is_frozen_and_sized_and_left_as_it_was(form: str) -> None:
     ("source", "given", "option"),
     [
         ("model.onnx", {"params": {"width": 3}}, "--set"),
-        ("model.onnx", {"target": "small"}, "--target"),
         ("model.onnx", {"seed": 0}, "--seed"),
         ("tiny.yaml", {"freeze_inputs": True}, "--freeze-inputs"),
     ],
@@ -96,6 +95,12 @@ def test_what_would_be_ignored_is_refused_by_its_name(source: str, given: dict, 
     assert f"{option} is for " in spelled(str(caught.value))
 
 
+def test_a_model_has_no_targets_of_its_own() -> None:
+    with pytest.raises(GraphcError, match="unknown target 'portabel'") as caught:
+        graphc.compile("model.onnx", target="portabel")
+    assert caught.value.hint == "did you mean 'portable'?"
+
+
 def test_an_unknown_dimension_is_told_with_the_nearest_name() -> None:
     with pytest.raises(GraphcError, match="no dimension 'M'") as caught:
         open_source("model.onnx", dims={"M": 3})
@@ -107,7 +112,7 @@ def test_only_parameters_in_backquotes_are_spelled_as_options() -> None:
     assert spelled(said) == "allow --limit graph-nodes=9, --force, params, `inputs` and `H`"
 
 
-DEFAULT = len(named_pipelines()["inference"].split(","))
+DEFAULT = len(list(parse(named_pipelines()["inference"])))
 
 
 @pytest.mark.parametrize(("pipeline", "steps"), [([], 0), ("", 0), (["drop-identity"], 1), (None, DEFAULT)])

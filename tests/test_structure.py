@@ -27,8 +27,8 @@ LAYERS = (  # of graphc: every part of it, and each imports only what stands bef
     "cases linting",
     "runtime spec",
     "analysis",
-    "pipeline laws",
-    "source compilation",
+    "target pipeline laws",
+    "source compilation certificate",
     "report catalogue cli",
 )
 ORDER = [part for layer in LAYERS for part in layer.split()]

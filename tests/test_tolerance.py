@@ -10,7 +10,7 @@ from nets import NETS, Net, plain
 from graphc.runtime.equivalence import check
 from graphc.runtime.feeds import make_feeds
 from graphc.runtime.session import session
-from graphc.runtime.tolerance import EXACT, Tolerance, derive, heaviest_path, rounding
+from graphc.runtime.tolerance import EXACT, STEP, Tolerance, derive, heaviest_path, rounding
 
 
 def float64_reference(model: ir.Model, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -115,7 +115,7 @@ def test_the_heaviest_path_adds_reductions_along_the_longer_branch():
     long = net.op("Conv", net.op("Conv", x, net.normal(6, 4, 3, 3), pads=[1] * 4), net.normal(2, 6, 1, 1))
     short = net.op("Conv", x, net.normal(2, 2, 3, 3), group=2, pads=[1] * 4)
     model = net.model(y=net.op("Relu", net.op("Add", long, short)))
-    assert heaviest_path(model) == (4 * 9 + 6) + 1 + 1
+    assert heaviest_path(model) == (4 * 9 + 6) + 4 * STEP  # two sums, the Add and the Relu
 
 
 def test_functions_and_their_subgraphs_are_on_the_path():
@@ -127,8 +127,8 @@ def test_functions_and_their_subgraphs_are_on_the_path():
                   else_branch = e () => (q) { q = Relu(a) }>
     }"""
     model = ir.from_proto(onnx.parser.parse_model(text))
-    body = 8 + 1 + 1  # the product, and one rounding each for the If and the Constant
-    assert heaviest_path(model) == 2 * (body + 1)  # and one for each call
+    body = (8 + STEP) + STEP + STEP  # the product, and one step each for the If and the Constant
+    assert heaviest_path(model) == 2 * (body + STEP)  # and one for each call
 
 
 def test_the_coarsest_type_decides():
