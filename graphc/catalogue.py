@@ -16,6 +16,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import onnx_ir as ir
@@ -23,7 +24,8 @@ import onnx_ir as ir
 from graphc import registry
 from graphc.analysis.summary import Summary, summarise
 from graphc.cases import Case
-from graphc.linting import Lint, lints
+from graphc.linting.engine import found_in
+from graphc.linting.lint import Lint, lints
 from graphc.pipeline import find_pass, named_pipelines, parse
 from graphc.report.layers import page as layer_page
 from graphc.report.quantity import change
@@ -155,6 +157,8 @@ def _reasons(rewrite: Rewrite, cases: Iterable[Case]) -> Iterator[str]:
 def _lint(lint: Lint) -> Iterator[str]:
     sections = _sections(lint.doc)
     shown = lint.bad_cases[0]
+    with TemporaryDirectory() as folder:
+        said = next(each for each in found_in(shown, Path(folder)) if each.lint == lint.name)
     yield f"## {lint.name}"
     yield _line(sections[""])
     yield f"**Why**: {_line(sections['Why'])}"
@@ -163,7 +167,7 @@ def _lint(lint: Lint) -> Iterator[str]:
         f"What to do: {lint.help}",
         f"Bad: {', '.join(case.name for case in lint.bad_cases)}",
         f"Good: {', '.join(case.name for case in lint.good_cases)}",
-        f"What it says of “{shown.name}”: {lint(shown.model())[0].message}",
+        f"What it says of “{shown.name}”: {_escaped(said.message)}",
     )
 
 

@@ -22,7 +22,7 @@ MAX_NOTES = 8
 MAX_ALTERNATIVES = 12
 
 # Wrong usage of the command line and missing files; every other error is a finding about the input.
-USAGE_CODES = frozenset({"run/usage", "run/file-not-found", "run/provider-missing"})
+USAGE_CODES = frozenset({"run/usage", "run/file-not-found", "run/provider-missing", "run/unknown-selector"})
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ class Note:
 class GraphcError(Exception):
     """Something is wrong with what a user gave: what, where, and what to do about it.
 
-    `code` is `category/name` in kebab-case, named after the defect. `hint` says what to do. `notes` lead from
-    the place to the outermost cause. `others` are independent errors found in the same run.
+    `code` is `category/name` in kebab-case, named after the defect. `where` is a place in a file, `node` the node of a
+    model that it is about. `hint` says what to do. `notes` lead from the place to the outermost cause. `others` are
+    independent errors found in the same run.
     """
 
     def __init__(
@@ -62,12 +63,13 @@ class GraphcError(Exception):
         *,
         code: str = "run/error",
         where: Where | None = None,
+        node: str = "",
         hint: str = "",
         notes: Sequence[Note] = (),
         others: Sequence[GraphcError] = (),
     ) -> None:
         super().__init__(message)
-        self.message, self.code, self.where, self.hint = message, code, where, hint
+        self.message, self.code, self.where, self.node, self.hint = message, code, where, node, hint
         self.notes, self.others = tuple(notes), tuple(others)
 
     @property
@@ -104,7 +106,13 @@ def collect(errors: Sequence[GraphcError], limit: int = 20) -> GraphcError:
     if len(errors) > limit:
         shown.append(GraphcError(f"and {len(errors) - limit} more errors", code=first.code))
     return GraphcError(
-        first.message, code=first.code, where=first.where, hint=first.hint, notes=first.notes, others=shown
+        first.message,
+        code=first.code,
+        where=first.where,
+        node=first.node,
+        hint=first.hint,
+        notes=first.notes,
+        others=shown,
     )
 
 

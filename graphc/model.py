@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 from onnx_ir.passes.common import RemoveInitializersFromInputsPass
 
 from graphc import walk
-from graphc.errors import GraphcError
+from graphc.errors import GraphcError, collect
 from graphc.limits import DEFAULT, Limits
 from graphc.scan import scan
 from graphc.view import constant_tensor
@@ -46,8 +46,21 @@ def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFA
     """Read an ONNX file (any opset; nothing is converted) after checking it in pure Python.
 
     `freeze_inputs` takes initializers off the inputs, which makes constants of them. Weights in external files are
-    mapped, not read. Raises GraphcError: run/file-not-found, run/not-a-model, graph/dangling-input,
-    graph/checker-error, security/expansion-bomb, and what `scan.scan` refuses.
+    mapped, not read. Raises what `read` raises, and one GraphcError that carries what `defects` finds.
+    """
+    model = read(path, limits)
+    found = list(defects(model, limits))
+    if found:
+        raise collect(found)
+    if freeze_inputs:
+        RemoveInitializersFromInputsPass()(model)
+    return model
+
+
+def read(path: str | Path, limits: Limits = DEFAULT) -> ir.Model:
+    """As `load`, but a model that is well-formed as a file need not be one that anything could run: see `defects`.
+
+    Raises GraphcError: run/file-not-found, run/not-a-model, and what `scan.scan` refuses.
     """
     path = Path(path)
     proto = _parse(path)
@@ -58,13 +71,16 @@ def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFA
     except ir.serde.SerdeError as error:
         raise _not_a_model(path, str(_root(error))) from None
     _resolve_external(model, path.parent)
-    _check_wiring(model)
-    _check_constants(model)
-    _check_expansion(model, limits)
     model.ir_version = max(model.ir_version, OVERRIDABLE_IR_VERSION)
-    if freeze_inputs:
-        RemoveInitializersFromInputsPass()(model)
     return model
+
+
+def defects(model: ir.Model, limits: Limits = DEFAULT) -> Iterator[GraphcError]:
+    """What keeps a model from being one, each with its node: graph/dangling-input, graph/checker-error (a Constant
+    of several), security/expansion-bomb (a constant that grows once it runs)."""
+    yield from _dangling(model)
+    yield from _odd_constants(model)
+    yield from _expanding(model, limits)
 
 
 def _normalise(proto: onnx.ModelProto, limits: Limits) -> None:
@@ -243,32 +259,34 @@ def _read(tensor: ir.TensorProtocol, directory: Path) -> ir.TensorProtocol:
     return ir.tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
 
 
-def _check_wiring(model: ir.Model) -> None:
+def _dangling(model: ir.Model) -> Iterator[GraphcError]:
     """Every value that a node takes, or that a graph gives, comes from somewhere."""
     for graph, _ in walk.graphs(model):
-        taken = [(f"node '{node.name}' takes", value) for node in graph for value in node.inputs]
-        for what, value in [*taken, *(("the graph gives", value) for value in graph.outputs)]:
+        taken = [(f"node '{node.name}' takes", node.name or "", value) for node in graph for value in node.inputs]
+        for what, node, value in [*taken, *(("the graph gives", "", value) for value in graph.outputs)]:
             if value is None or value.producer() or value.is_graph_input() or value.is_initializer():
                 continue
-            raise GraphcError(
+            yield GraphcError(
                 f"{what} '{value.name}', which nothing produces",
                 code="graph/dangling-input",
+                node=node,
                 hint="the model was cut or renamed badly: export it again",
             )
 
 
-def _check_constants(model: ir.Model) -> None:
+def _odd_constants(model: ir.Model) -> Iterator[GraphcError]:
     """A Constant has one attribute and one output, which everything that reads constants relies on."""
     for node in walk.nodes(model):
         if node.op_type == "Constant" and not node.domain and (len(node.attributes), len(node.outputs)) != (1, 1):
-            raise GraphcError(
+            yield GraphcError(
                 f"Constant '{node.name}' has {len(node.attributes)} attributes and {len(node.outputs)} outputs",
                 code="graph/checker-error",
+                node=node.name or "",
                 hint="it has one of each",
             )
 
 
-def _check_expansion(model: ir.Model, limits: Limits) -> None:
+def _expanding(model: ir.Model, limits: Limits) -> Iterator[GraphcError]:
     """A ConstantOfShape of a constant shape is a few bytes that become gigabytes once anything runs it."""
     for node in walk.nodes(model):
         if node.op_type != "ConstantOfShape" or not node.inputs or node.inputs[0] is None:
@@ -281,8 +299,10 @@ def _check_expansion(model: ir.Model, limits: Limits) -> None:
         filled = node.attributes.get("value")
         width = filled.value.dtype.itemsize if filled and filled.type == ir.AttributeType.TENSOR else FLOAT_BYTES
         if 0 not in sizes and any(count * width > limits.weight_bytes for count in accumulate(sizes, mul)):
-            raise GraphcError(
-                f"node '{node.name}' makes a constant of shape {sizes[:MAX_SHOWN]}", code="security/expansion-bomb"
+            yield GraphcError(
+                f"node '{node.name}' makes a constant of shape {sizes[:MAX_SHOWN]}",
+                code="security/expansion-bomb",
+                node=node.name or "",
             )
 
 

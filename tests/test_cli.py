@@ -30,7 +30,8 @@ from graphc.cli import app
 from graphc.cli.build import default_output
 from graphc.cli.new import TEMPLATES
 from graphc.cli.outcome import wrapped
-from graphc.linting import find_lint, findings
+from graphc.linting.engine import findings
+from graphc.linting.lint import find_lint
 from graphc.pipeline import Pipeline, named_pipelines, onnx_ir_passes, pass_names, rewrites
 from graphc.report.quantity import change, duration, quantity
 from graphc.report.table import table
@@ -452,7 +453,7 @@ USER_ERRORS = [
     (2, "is no name", ["new", "../evil"]),
     (2, "beginning with a letter", ["new", "1abc"]),
     (2, "'conv' is a layer", ["explain", "conv", "tiny.yaml"]),
-    (1, "did you mean 'convolution/checkerboard'?", ["explain", "convolution/chekerboard", "tiny.yaml"]),
+    (2, "did you mean 'convolution/checkerboard'?", ["explain", "convolution/chekerboard", "tiny.yaml"]),
     (2, "did you mean 'classifier'?", ["new", "net", "--template", "clasifier"]),
 ]  # fmt: skip
 

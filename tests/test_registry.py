@@ -14,7 +14,7 @@ import pytest
 
 from graphc import registry
 from graphc.errors import GraphcError
-from graphc.linting import find_lint, lints
+from graphc.linting.lint import find_lint, lints
 from graphc.pipeline import named_pipelines
 from graphc.spec.layers import layers
 

@@ -24,11 +24,12 @@ LAYERS = (  # of graphc: every part of it, and each imports only what stands bef
     "costs ops",
     "external scan model",
     "splice price tape rewriting",
-    "cases linting",
+    "cases",
     "runtime spec",
     "analysis",
     "target pipeline laws",
     "source compilation certificate",
+    "linting",
     "report catalogue cli",
 )
 ORDER = [part for layer in LAYERS for part in layer.split()]

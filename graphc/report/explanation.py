@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import onnx_ir as ir
 
 from graphc.errors import GraphcError, clean, suggest
-from graphc.linting import Lint, findings, lints
+from graphc.linting.engine import findings
+from graphc.linting.lint import Lint, lints
 from graphc.pipeline import pass_names
 from graphc.report import layers as layer_pages
 from graphc.report import passes as pass_pages
@@ -45,7 +48,7 @@ def on_model(name: str, model: ir.Model, target: Target | None = None) -> Page:
 def _found(name: str, model: ir.Model) -> Page:
     found = findings(model, name)
     rows = [(finding.severity, clean(finding.node or "(unnamed)"), clean(finding.message)) for finding in found]
-    value = {"name": name, "findings": [vars(finding) for finding in found]}
+    value = {"name": name, "findings": [asdict(finding) for finding in found]}
     return Page(paragraphs(f"{name} finds {plural(len(found), 'place')}", table(rows, "<<<") if rows else ""), value)
 
 

@@ -1,0 +1,1 @@
+"""Lints: what they look at, what they find, and what is done with findings."""

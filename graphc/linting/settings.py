@@ -1,0 +1,129 @@
+"""Which lints look, how strictly, and where each setting came from.
+
+    flags  >  the nearest graphc.toml, or [tool.graphc.lint] of a pyproject.toml  >  the spec's `lint:`  >  defaults
+
+A later layer replaces a setting of an earlier one; budgets, severities and ignores by node are merged key by key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from graphc.errors import GraphcError, Where, suggest
+from graphc.linting.finding import Severity
+from graphc.spec import language
+
+FILES = ("graphc.toml", "pyproject.toml")
+CONFIG_BYTES = 1 << 20
+FailOn = Severity | Literal["never"]
+
+
+class Settings(language.Lint):
+    """Everything that can be set about a lint run: what a spec's `lint:` says, and what only a project can say."""
+
+    extend_select: list[str] = Field([], alias="extend-select", description="lints or categories besides")
+    fail_on: FailOn = Field("error", alias="fail-on", description="exit code 1 from this severity on")
+    target: str | None = Field(None, description="a target that graphc ships, or the file of one")
+    baseline: str | None = Field(None, description="file of findings that are known, relative to the config file")
+    run: bool = Field(False, description="run the model too: measured latencies, numerics")
+
+    def merged(self, over: Settings) -> Settings:
+        """These settings with those that `over` sets."""
+        changed: dict[str, Any] = {}
+        for name in over.model_fields_set:
+            old, new = getattr(self, name), getattr(over, name)
+            if isinstance(new, language.Section):
+                new = old.model_copy(update={key: getattr(new, key) for key in new.model_fields_set})
+            changed[name] = {**old, **new} if isinstance(new, dict) else new
+        return self.model_copy(update=changed)
+
+
+DEFAULTS = Settings()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one place: `origin` names it ("the command line", "pyproject.toml", "net.yaml")."""
+
+    origin: str
+    settings: Settings
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The settings of one file, and which layer set each of them."""
+
+    settings: Settings = DEFAULTS
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def resolve(layers: Iterable[Layer]) -> Resolved:
+    """The settings that these layers make, the weakest first."""
+    settings, origins = DEFAULTS, {}
+    for layer in layers:
+        settings = settings.merged(layer.settings)
+        for name in layer.settings.model_fields_set:
+            value = getattr(layer.settings, name)
+            keys = value.model_fields_set if isinstance(value, language.Section) else value
+            parts = [f"{name}.{key}" for key in keys] if isinstance(value, dict | language.Section) else [name]
+            origins.update(dict.fromkeys(parts, layer.origin))
+    return Resolved(settings, origins)
+
+
+def of_spec(lint: language.Lint, file: str) -> Layer:
+    """What a spec says under `lint:`."""
+    set_there = {name: getattr(lint, name) for name in lint.model_fields_set}
+    return Layer(file, DEFAULTS.model_copy(update=set_there))
+
+
+def nearest(path: Path) -> Layer | None:
+    """The settings of the nearest config file at or above a file, if any says something.
+
+    Raises GraphcError (run/usage) for one that cannot be read or says what cannot be set.
+    """
+    directory = path.resolve().parent
+    for folder in (directory, *directory.parents):
+        for name in FILES:
+            file = folder / name
+            if file.is_file():
+                section = _section(file)
+                if section is not None:
+                    return Layer(str(file), checked(section, str(file)), folder)
+    return None
+
+
+def _section(file: Path) -> Mapping[str, Any] | None:
+    """`[lint]` of a graphc.toml, `[tool.graphc.lint]` of a pyproject.toml."""
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(CONFIG_BYTES).decode("utf-8")
+        found: Any = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise GraphcError(f"{file} cannot be read: {error}", code="run/usage", where=Where(str(file))) from None
+    for key in ("lint",) if file.name == FILES[0] else ("tool", "graphc", "lint"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def checked(values: Mapping[str, Any], origin: str) -> Settings:
+    """Settings from plain values. Raises GraphcError (run/usage) for an unknown one or a wrong value."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(step) for step in first["loc"])
+        unknown = first["type"] == "extra_forbidden"
+        known = [each.alias or key for key, each in Settings.model_fields.items()]
+        raise GraphcError(
+            f"unknown setting '{name}'" if unknown else f"setting '{name}': {first['msg']}",
+            code="run/usage",
+            where=Where(origin),
+            hint=suggest(name, known) if unknown else "",
+        ) from None

@@ -1,0 +1,217 @@
+"""What lints look at: one model or one spec, each view of it made when it is first asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx_ir as ir
+
+from graphc import spec, walk
+from graphc.errors import GraphcError, Where
+from graphc.inference import infer_missing
+from graphc.limits import DEFAULT, Limits
+from graphc.linting.settings import DEFAULTS, Settings
+from graphc.model import defects, read
+from graphc.source import is_model
+from graphc.spec.project import root_of, split_variant
+from graphc.spec.tree import MappingNode
+
+if TYPE_CHECKING:
+    from graphc.analysis.cost_report import CostReport
+
+SOURCE = re.compile(r"(?P<file>[^\0:]{1,1024}\.(?:yaml|yml|json)):(?P<line>[0-9]{1,9})")  # as emitted nodes carry it
+SPEC_BYTES = 1 << 22  # of a file whose lines are shown; a spec is smaller
+
+
+class Subject:
+    """One spec or one model under lint.
+
+    `source` is what it was opened from. `network` is the expanded spec; None for a model, and for a spec that cannot be
+    expanded. `errors` are what reading said of it. A subject may be broken in any way: what a look asks for and cannot
+    have raises GraphcError, and the look is not analysed.
+    """
+
+    def __init__(
+        self,
+        source: str = "",
+        *,
+        model: ir.Model | None = None,
+        network: spec.Network | None = None,
+        errors: tuple[GraphcError, ...] = (),
+        settings: Settings = DEFAULTS,
+        limits: Limits = DEFAULT,
+    ) -> None:
+        self.source, self.network, self.errors = source, network, errors
+        self.settings, self.limits = settings, limits
+        self._model = model
+        self._lines: dict[str, list[str]] = {}
+
+    # ---------------------------------------------------------------- views
+
+    @property
+    def path(self) -> Path | None:
+        """The file, if it is one."""
+        if not self.source:
+            return None
+        return Path(self.source if is_model(self.source) else split_variant(self.source)[0])
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it was opened as a model and not as a spec."""
+        return self.network is None and (not self.source or is_model(self.source))
+
+    @cached_property
+    def has_model(self) -> bool:
+        """Whether there is a model to look at: not where the file could not be read or the spec not be expanded."""
+        return self._model is not None or self.network is not None
+
+    @property
+    def model(self) -> ir.Model:
+        """The model before any pass, with every shape that can be inferred; that of a spec has no weights.
+
+        Raises GraphcError (run/not-analysed) where there is none.
+        """
+        return self._inferred[0]
+
+    @property
+    def declared(self) -> Mapping[ir.Value, ir.Shape]:
+        """The shapes that the model itself states, of the values of `model`; inference may have said otherwise."""
+        return self._inferred[1]
+
+    @cached_property
+    def _inferred(self) -> tuple[ir.Model, Mapping[ir.Value, ir.Shape]]:
+        if not self.has_model:
+            raise GraphcError("there is no model to look at", code="run/not-analysed")
+        model = self._model if self._model is not None else self.network.model()  # type: ignore[union-attr]
+        declared = {
+            value: value.shape.copy() for node in walk.nodes(model) for value in node.outputs if value.shape is not None
+        }
+        infer_missing(model)
+        return model, declared
+
+    @cached_property
+    def weighted(self) -> ir.Model:
+        """The model with weights: those of a spec are read from their file, or initialised.
+
+        Raises GraphcError where the weights cannot be had.
+        """
+        if self.network is None:
+            return self.model
+        self.network.fill(limits=self.limits)
+        model = self.network.model()
+        infer_missing(model)
+        return model
+
+    @cached_property
+    def tree(self) -> MappingNode:
+        """The spec as written, merged over what it extends."""
+        if self.network is None:
+            raise GraphcError("there is no spec to look at", code="run/not-analysed")
+        return self.network.tree
+
+    @cached_property
+    def _by_type(self) -> Mapping[str, list[tuple[ir.Node, int]]]:
+        found: dict[str, list[tuple[ir.Node, int]]] = defaultdict(list)
+        for graph, opset in walk.graphs(self.model):
+            for node in graph:
+                if not node.domain:
+                    found[node.op_type].append((node, opset))
+        return found
+
+    def nodes(self, *op_types: str) -> Iterator[tuple[ir.Node, int]]:
+        """The nodes of these standard operators, in any graph, each with the opset that it stands under."""
+        for op_type in op_types:
+            yield from self._by_type.get(op_type, ())
+
+    @cached_property
+    def named(self) -> Mapping[str, ir.Node]:
+        """The nodes that have a name, by it, in the order of the model."""
+        return {node.name: node for node in walk.nodes(self.model) if node.name}
+
+    def cost(self, *, training: bool = False, dims: Mapping[str, int] | None = None) -> CostReport:
+        """What an inference or a training step costs, at these sizes or the preferred ones. Raises GraphcError."""
+        key = (training, tuple(sorted((dims or {}).items())))
+        if key not in self._costs:
+            from graphc.analysis.training import cost
+
+            source = self.network if self.network is not None else self.model
+            self._costs[key] = cost(source, training=training, dims=dims, limits=self.limits)
+        return self._costs[key]
+
+    @cached_property
+    def _costs(self) -> dict[Any, CostReport]:
+        return {}
+
+    # ---------------------------------------------------------------- places
+
+    def place(self, node: ir.Node | None) -> Where | None:
+        """The line of the spec that a node comes from, where the node says so and the file is there."""
+        found = SOURCE.fullmatch(node.doc_string or "") if node is not None else None
+        if found is None:
+            return None
+        for root in self._roots:
+            file = root / found["file"]
+            if file.is_file() and file.resolve().is_relative_to(root):
+                line = int(found["line"])
+                text = self.line(str(file), line)
+                shown = os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+                return Where(shown, line, len(text) - len(text.lstrip()) + 1, text)
+        return None
+
+    @cached_property
+    def _roots(self) -> list[Path]:
+        """The folders that the source of a node may be named from."""
+        roots = [] if self.path is None else [root_of(self.path), self.path.resolve().parent]
+        return list(dict.fromkeys([*roots, Path.cwd()]))
+
+    def line(self, file: str, number: int) -> str:
+        """A line of a text file, empty where there is none."""
+        if file not in self._lines:
+            try:
+                with Path(file).open("rb") as stream:
+                    content = stream.read(SPEC_BYTES)
+            except OSError:
+                content = b""
+            self._lines[file] = content.decode("utf-8", "replace").split("\n")
+        lines = self._lines[file]
+        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+
+
+def of_model(model: ir.Model, settings: Settings = DEFAULTS, limits: Limits = DEFAULT) -> Subject:
+    """A model under lint, which is left as it is."""
+    errors = tuple(defects(model, limits))
+    own = ir.from_proto(ir.to_proto(model)) if errors else model.clone()  # a broken one cannot be cloned
+    return Subject(model=own, errors=errors, settings=settings, limits=limits)
+
+
+def opened(source: str, settings: Settings = DEFAULTS, limits: Limits = DEFAULT) -> Subject:
+    """A spec (`net.yaml@variant`) or a model under lint; what reading it says is in `errors`, never raised."""
+    if is_model(source):
+        return _opened_model(source, settings, limits)
+    try:
+        network = spec.expand(source, limits=limits)
+    except GraphcError as error:
+        return Subject(source, errors=error.all, settings=settings, limits=limits)
+    errors: tuple[GraphcError, ...] = ()
+    if any(each.weights.file is not None for each in network.weights):
+        try:
+            network.fill(limits=limits)
+        except GraphcError as error:
+            errors = error.all
+    return Subject(source, network=network, errors=errors, settings=settings, limits=limits)
+
+
+def _opened_model(source: str, settings: Settings, limits: Limits) -> Subject:
+    try:
+        model = read(source, limits)
+        errors = tuple(defects(model, limits))
+    except GraphcError as error:
+        return Subject(source, errors=error.all, settings=settings, limits=limits)
+    usable = not any(error.code == "security/expansion-bomb" for error in errors)
+    return Subject(source, model=model if usable else None, errors=errors, settings=settings, limits=limits)

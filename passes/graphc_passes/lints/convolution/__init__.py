@@ -1,0 +1,1 @@
+"""What makes a convolution slow, uneven or wrong."""
