@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Limits:
     """Bounds on untrusted input, a value that a caller can tighten: `Limits(graph_nodes=1000)`.
 
-    Sizes are in bytes, everything else is a count. The CLI takes `--limit graph-nodes=1000`.
+    Sizes are in bytes, times in seconds, everything else is a count. The CLI takes `--limit graph-nodes=1000`.
     """
 
     spec_bytes: int = 1 << 20
@@ -21,6 +21,8 @@ class Limits:
     weight_bytes: int = 2 << 30
     archive_ratio: int = 200  # uncompressed : compressed, above 64 MiB uncompressed
     archive_members: int = 100_000
+    worker_bytes: int = 16 << 30  # of address space, for the process that lints one file after the other
+    worker_seconds: int = 120  # for one file, by the clock
 
 
 DEFAULT = Limits()

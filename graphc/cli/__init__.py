@@ -17,6 +17,7 @@ from graphc.cli.cost import cost, cost_diff
 from graphc.cli.env import env
 from graphc.cli.explain import explain
 from graphc.cli.layers import layers
+from graphc.cli.lint import lint
 from graphc.cli.new import new
 from graphc.cli.passes import passes
 from graphc.cli.render import render
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for verb in (build, check, cost, cost_diff, render, explain, passes, layers, schema, new, env):
+for verb in (build, check, lint, cost, cost_diff, render, explain, passes, layers, schema, new, env):
     app.command(verb.__name__.replace("_", " "))(verb)
 
 
@@ -56,6 +57,7 @@ def options(version: Version = False, debug: Debug = False) -> None:
     Start here:
       graphc new net                 a spec to begin with
       graphc build net.yaml          build, optimise, check
+      graphc lint net.yaml           what is broken, wasteful or risky in it
       graphc layers                  what a spec can say
       graphc explain NAME            what a layer or a rewrite does
 

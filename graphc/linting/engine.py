@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx_ir as ir
@@ -11,11 +13,21 @@ from graphc.errors import GraphcError, Where
 from graphc.limits import DEFAULT, Limits
 from graphc.linting.finding import NOT_ANALYSED, Finding, Fix, Problem, Severity, content_of
 from graphc.linting.lint import Lint, LintCase, find_lint, lints, selected
-from graphc.linting.settings import DEFAULTS, Settings, checked
-from graphc.linting.subject import Subject, of_model, opened
+from graphc.linting.settings import DEFAULTS, Layer, Settings, checked
+from graphc.linting.subject import Subject, of_model, opened, variants
+from graphc.linting.suppressions import suppressed
 from graphc.view import Refusal
 
-FAILED = "run/plugin-failed"
+READING, FAILED = "reading", "run/plugin-failed"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is told of one file, in its order, how many findings its suppressions keep quiet, and which lints looked."""
+
+    findings: tuple[Finding, ...]
+    suppressed: int = 0
+    looked: frozenset[str] = frozenset()
 
 
 def findings(
@@ -23,18 +35,71 @@ def findings(
 ) -> tuple[Finding, ...]:
     """What the named lints find in a model or a spec, or else those that the settings select.
 
-    What the readers of a file say is found too, unless other lints are named. This process does all of the work: for
-    untrusted models see `graphc.linting.worker`. Raises GraphcError as `find_lint`.
+    `settings` go before those of a spec, whose suppressions count. What the readers of a file say is found too, where
+    other lints are named only if it keeps them from looking. This process does all of the work: for untrusted models
+    see `graphc.linting.run`. Raises GraphcError as `find_lint`.
     """
-    asked = [find_lint(name) for name in names] or chosen(settings)
+    asked = frozenset(find_lint(name).name for name in names) or None
+    layers = [Layer("the caller", settings)]
     if isinstance(source, ir.Model):
-        subject = of_model(source, settings, limits)
+        steps = examined([of_model(source, layers, limits)], asked)
     else:
-        subject = opened(str(source), settings, limits)
-        settings = subject.settings
-    found = [finding for each in asked for finding in look(subject, each)]
-    found = [*reading(subject, asked), *found]
-    return tuple(ordered(subject, (under(finding, settings) for finding in found)))
+        steps = examine(str(source), layers, limits, asked=asked)
+    return next(step for step in steps if isinstance(step, Examined)).findings
+
+
+def examine(
+    source: str,
+    layers: Sequence[Layer] = (),
+    limits: Limits = DEFAULT,
+    skip: frozenset[str] = frozenset(),
+    asked: frozenset[str] | None = None,
+) -> Iterator[str | Finding | Examined]:
+    """Lint one spec, with all its variants if none is named, or one model; lints to `skip` do not look.
+
+    Yields the name of each lint before it looks, each finding when it is found, and at last what is told of the file.
+    """
+    yield READING
+    yield from examined([opened(each, layers, limits) for each in variants(source, limits)], asked, skip)
+
+
+def examined(
+    subjects: Sequence[Subject], asked: frozenset[str] | None = None, skip: frozenset[str] = frozenset()
+) -> Iterator[str | Finding | Examined]:
+    """As `examine`, for the variants of one file that are open already."""
+    found: list[Finding] = []
+    names: set[str] = set()
+    for subject in subjects:
+        looking = [each for each in chosen(subject.settings, asked) if each.name not in skip]
+        names |= {each.name for each in looking}
+        said = {_key(finding) for finding in found}  # of an earlier variant
+        yield READING
+        steps = list(reading(subject, looking))
+        for each in looking:
+            if each.look is not None:
+                yield each.name
+                steps += look(subject, each)
+        fresh = [finding for finding in steps if _key(finding) not in said]
+        fresh = list(ordered(subject, (under(each, subject.settings) for each in fresh)))
+        found += fresh
+        yield from fresh
+    told, quiet = suppressed(subjects, found, names)
+    yield Examined(tuple(merged(ordered(subjects[0], told))), quiet, frozenset(names))
+
+
+def _key(finding: Finding) -> tuple[object, ...]:
+    return finding.lint, finding.where, finding.node, finding.message
+
+
+def merged(found: Iterable[Finding]) -> Iterator[Finding]:
+    """Findings of one lint at one line of a spec as one: a line is repeated, and blocks are called several times."""
+    groups: dict[object, list[Finding]] = {}
+    for finding in found:
+        alone = finding.where is None or not finding.where.line
+        groups.setdefault(id(finding) if alone else (finding.lint, finding.where), []).append(finding)
+    for first, *more in groups.values():
+        count = f" (and {len(more)} more here)" if more else ""
+        yield replace(first, message=f"{first.message}{count}")
 
 
 def found_in(case: LintCase, folder: Path, *names: str) -> tuple[Finding, ...]:
@@ -48,14 +113,30 @@ def settings_of(case: LintCase) -> Settings:
     return checked({name.replace("_", "-"): value for name, value in case.settings.items()}, case.name)
 
 
-def chosen(settings: Settings) -> list[Lint]:
-    """The lints that the settings select, less those they ignore and, unless the model is to `run`, those that run it.
+def chosen(settings: Settings, asked: frozenset[str] | None = None) -> list[Lint]:
+    """The lints asked for, or else those that the settings select less those they ignore and, unless the model is to
+    `run`, less those that run it. What a spec selects that is no lint is told by its suppressions' rules."""
+    if asked is not None:
+        return [lints()[name] for name in sorted(asked)]
+    wanted = _meant((*settings.select, *settings.extend_select)) - _meant(settings.ignore)
+    return [each for name, each in lints().items() if name in wanted and (settings.run or not each.runs)]
 
-    Raises GraphcError (run/unknown-selector).
-    """
-    wanted = {each.name for selector in (*settings.select, *settings.extend_select) for each in selected(selector)}
-    unwanted = {each.name for selector in settings.ignore for each in selected(selector)}
-    return [each for name, each in lints().items() if name in wanted - unwanted and (settings.run or not each.runs)]
+
+def _meant(selectors: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for selector in selectors:
+        with suppress(GraphcError):  # told by `unknown`
+            found |= {each.name for each in selected(selector)}
+    return found
+
+
+def unknown(selectors: Iterable[str]) -> Iterator[tuple[str, GraphcError]]:
+    """The selectors that mean no lint, each with what is wrong with it."""
+    for selector in selectors:
+        try:
+            selected(selector)
+        except GraphcError as error:
+            yield selector, error
 
 
 def look(subject: Subject, lint: Lint) -> Iterator[Finding]:
@@ -67,6 +148,9 @@ def look(subject: Subject, lint: Lint) -> Iterator[Finding]:
             yield _finding(subject, lint, problem)
     except (Refusal, GraphcError) as unreadable:
         yield _finding(subject, lint, Problem(str(unreadable), unfinished=True))
+    except (MemoryError, RecursionError) as error:
+        why = f"it needs more than this process may use ({type(error).__name__})"
+        yield _finding(subject, lint, Problem(why, unfinished=True))
     except Exception as error:  # a lint is a plugin's code: what it raises besides is a fault, told as one
         message = f"{lint.name} of module {lint.module} raised {type(error).__name__}: {error}"
         yield Finding(FAILED, "error", message, help="report it to who ships that lint", file=subject.source)
@@ -76,7 +160,8 @@ def reading(subject: Subject, asked: Iterable[Lint]) -> Iterator[Finding]:
     """What reading the subject said, of the lints asked for; all of it where reading could not go on from there."""
     names = {each.name for each in asked}
     known = lints()
-    for error in subject.errors:
+    errors = [*subject.errors, *_unknown_selectors(subject, names)]
+    for error in errors:
         lint = known.get(error.code)
         if lint is not None and lint.name not in names and subject.has_model:
             continue
@@ -91,6 +176,18 @@ def reading(subject: Subject, asked: Iterable[Lint]) -> Iterator[Finding]:
             content=error.where.text.strip() if error.where else "",
             file=subject.source,
         )
+
+
+def _unknown_selectors(subject: Subject, names: set[str]) -> Iterator[GraphcError]:
+    """What a spec selects, ignores or weighs that is no lint. Those of a config file and of flags are wrong usage."""
+    if subject.network is None or "run/unknown-selector" not in names:
+        return
+    own = subject.network.spec.lint
+    for section, selectors in (("select", own.select), ("ignore", own.ignore), ("severity", own.severity)):
+        for selector, error in unknown(selectors):
+            step: str | int = selector if isinstance(selectors, dict) else selectors.index(selector)
+            where = subject.network.place("lint", section, step)
+            yield GraphcError(error.message, code=error.code, where=where, hint=error.hint)
 
 
 def under(finding: Finding, settings: Settings) -> Finding:

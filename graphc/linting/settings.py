@@ -8,7 +8,7 @@ A later layer replaces a setting of an earlier one; budgets, severities and igno
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -62,6 +62,19 @@ class Resolved:
 
     settings: Settings = DEFAULTS
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[tuple[str, Any, str]]:
+        """Each setting by the name that files use, its value, and where that came from."""
+        for name, declared in Settings.model_fields.items():
+            value = getattr(self.settings, name)
+            shown = declared.alias or name
+            parts = dict(value) if isinstance(value, language.Section) else value
+            if not isinstance(parts, dict):
+                yield shown, value, self.origins.get(name, "default")
+                continue
+            for key, part in parts.items():
+                if f"{name}.{key}" in self.origins or part is not None:
+                    yield f"{shown}.{key.replace('_', '-')}", part, self.origins.get(f"{name}.{key}", "default")
 
 
 def resolve(layers: Iterable[Layer]) -> Resolved:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,10 @@ from graphc import spec, walk
 from graphc.errors import GraphcError, Where
 from graphc.inference import infer_missing
 from graphc.limits import DEFAULT, Limits
-from graphc.linting.settings import DEFAULTS, Settings
+from graphc.linting.settings import Layer, Settings, of_spec, resolve
 from graphc.model import defects, read
-from graphc.source import is_model
+from graphc.source import is_model, pass_errors
+from graphc.spec import document
 from graphc.spec.project import root_of, split_variant
 from graphc.spec.tree import MappingNode
 
@@ -44,13 +45,23 @@ class Subject:
         model: ir.Model | None = None,
         network: spec.Network | None = None,
         errors: tuple[GraphcError, ...] = (),
-        settings: Settings = DEFAULTS,
+        layers: Sequence[Layer] = (),
         limits: Limits = DEFAULT,
     ) -> None:
         self.source, self.network, self.errors = source, network, errors
-        self.settings, self.limits = settings, limits
+        self.resolved = resolve([*self._own(), *layers])
+        self.limits = limits
         self._model = model
         self._lines: dict[str, list[str]] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """What the spec, the project and the caller say about linting it."""
+        return self.resolved.settings
+
+    def _own(self) -> list[Layer]:
+        """What the spec says about linting it."""
+        return [of_spec(self.network.spec.lint, self.source)] if self.network is not None else []
 
     # ---------------------------------------------------------------- views
 
@@ -160,9 +171,14 @@ class Subject:
             if file.is_file() and file.resolve().is_relative_to(root):
                 line = int(found["line"])
                 text = self.line(str(file), line)
-                shown = os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
-                return Where(shown, line, len(text) - len(text.lstrip()) + 1, text)
+                return Where(self._shown(file), line, len(text) - len(text.lstrip()) + 1, text)
         return None
+
+    def _shown(self, file: Path) -> str:
+        """A file as the user names it: as given, or else from here."""
+        if self.path is not None and self.path.resolve() == file.resolve():
+            return str(self.path)
+        return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
 
     @cached_property
     def _roots(self) -> list[Path]:
@@ -172,46 +188,64 @@ class Subject:
 
     def line(self, file: str, number: int) -> str:
         """A line of a text file, empty where there is none."""
+        lines = self.lines(file)
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+    def lines(self, file: str) -> list[str]:
+        """The lines of a text file, none where it cannot be read."""
         if file not in self._lines:
             try:
                 with Path(file).open("rb") as stream:
                     content = stream.read(SPEC_BYTES)
-            except OSError:
+            except (OSError, ValueError):  # ValueError: a NUL in the path
                 content = b""
-            self._lines[file] = content.decode("utf-8", "replace").split("\n")
-        lines = self._lines[file]
-        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+            self._lines[file] = [line.rstrip("\r") for line in content.decode("utf-8", "replace").split("\n")]
+        return self._lines[file]
 
 
-def of_model(model: ir.Model, settings: Settings = DEFAULTS, limits: Limits = DEFAULT) -> Subject:
+def of_model(model: ir.Model, layers: Sequence[Layer] = (), limits: Limits = DEFAULT) -> Subject:
     """A model under lint, which is left as it is."""
     errors = tuple(defects(model, limits))
     own = ir.from_proto(ir.to_proto(model)) if errors else model.clone()  # a broken one cannot be cloned
-    return Subject(model=own, errors=errors, settings=settings, limits=limits)
+    return Subject(model=own, errors=errors, layers=layers, limits=limits)
 
 
-def opened(source: str, settings: Settings = DEFAULTS, limits: Limits = DEFAULT) -> Subject:
-    """A spec (`net.yaml@variant`) or a model under lint; what reading it says is in `errors`, never raised."""
+def opened(source: str, layers: Sequence[Layer] = (), limits: Limits = DEFAULT) -> Subject:
+    """A spec (`net.yaml@variant`) or a model under lint; what reading it says is in `errors`, never raised.
+
+    `layers` are the settings of the project and of the caller, which go before those of the spec.
+    """
     if is_model(source):
-        return _opened_model(source, settings, limits)
+        return _opened_model(source, layers, limits)
     try:
         network = spec.expand(source, limits=limits)
     except GraphcError as error:
-        return Subject(source, errors=error.all, settings=settings, limits=limits)
-    errors: tuple[GraphcError, ...] = ()
+        return Subject(source, errors=error.all, layers=layers, limits=limits)
+    errors = tuple(pass_errors(network))
     if any(each.weights.file is not None for each in network.weights):
         try:
             network.fill(limits=limits)
         except GraphcError as error:
-            errors = error.all
-    return Subject(source, network=network, errors=errors, settings=settings, limits=limits)
+            errors += error.all
+    return Subject(source, network=network, errors=errors, layers=layers, limits=limits)
 
 
-def _opened_model(source: str, settings: Settings, limits: Limits) -> Subject:
+def _opened_model(source: str, layers: Sequence[Layer], limits: Limits) -> Subject:
     try:
         model = read(source, limits)
         errors = tuple(defects(model, limits))
     except GraphcError as error:
-        return Subject(source, errors=error.all, settings=settings, limits=limits)
+        return Subject(source, errors=error.all, layers=layers, limits=limits)
     usable = not any(error.code == "security/expansion-bomb" for error in errors)
-    return Subject(source, model=model if usable else None, errors=errors, settings=settings, limits=limits)
+    return Subject(source, model=model if usable else None, errors=errors, layers=layers, limits=limits)
+
+
+def variants(source: str, limits: Limits = DEFAULT) -> list[str]:
+    """A spec as named and with each of its variants, `net.yaml@x4`; anything else as it is."""
+    if is_model(source) or split_variant(source)[1] is not None:
+        return [source]
+    try:
+        found = document.read(Path(source), limits).get("variants")
+    except GraphcError:
+        return [source]  # which opening it says
+    return [source, *(f"{source}@{name}" for name in found)] if isinstance(found, MappingNode) else [source]

@@ -1,0 +1,230 @@
+"""`graphc lint`: the gate before a spec or a model is deployed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from graphc.cli.options import LimitPairs, limits, pairs
+from graphc.cli.outcome import FINDINGS, INTERNAL, guarded, put, tell, write
+from graphc.cli.progress import progress
+from graphc.errors import GraphcError, clean
+
+if TYPE_CHECKING:
+    from graphc.limits import Limits
+    from graphc.linting.mending import Mended
+    from graphc.linting.run import Outcome
+    from graphc.linting.settings import Settings
+
+USAGE = 2
+CRASHES = frozenset({"run/worker-died", "run/plugin-failed"})
+MISSING = "run/file-not-found"
+
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PATH]...", help="Specs, models, or folders of both; the current one if none.", show_default=False
+    ),
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option("--select", metavar="LINT", help="Only this lint, or category. Repeatable.", show_default=False),
+]
+ExtendSelect = Annotated[
+    list[str] | None,
+    typer.Option("--extend-select", metavar="LINT", help="This one besides. Repeatable.", show_default=False),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", metavar="LINT", help="Not this lint, or category. Repeatable.", show_default=False),
+]
+FailOn = Annotated[
+    Literal["error", "warning", "info", "never"] | None,
+    typer.Option("--fail-on", help="Exit code 1 from this severity on; error by default.", show_default=False),
+]
+Budget = Annotated[
+    list[str] | None,
+    typer.Option("--budget", metavar="NAME=N", help="macs=2G, file-size=1MB, ... Repeatable.", show_default=False),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="NAME", help="Where it will run: portable, ort-cpu, ort-cuda.", show_default=False
+    ),
+]
+Run = Annotated[bool, typer.Option("--run", help="Run the models too: latencies, numerics.")]
+OutputFormat = Annotated[
+    Literal["full", "concise", "json", "github", "gitlab", "junit", "sarif", "markdown"],
+    typer.Option("--output-format", help="For people, or for programs."),
+]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="A file instead of stdout.", show_default=False)]
+Statistics = Annotated[bool, typer.Option("--statistics", help="Count findings by lint instead.")]
+Fix = Annotated[bool, typer.Option("--fix", help="Apply the safe fixes, then lint again.")]
+UnsafeFixes = Annotated[bool, typer.Option("--unsafe-fixes", help="Apply all fixes.")]
+Diff = Annotated[bool, typer.Option("--diff", help="Show what fixes would change; write nothing.")]
+Baseline = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="Findings that are known and not told.", show_default=False),
+]
+WriteBaseline = Annotated[bool, typer.Option("--write-baseline", help="Make what is found now the baseline.")]
+PruneBaseline = Annotated[bool, typer.Option("--prune-baseline", help="Drop what is no longer found from it.")]
+ShowSettings = Annotated[bool, typer.Option("--show-settings", help="Print the settings, and who set each.")]
+
+
+@guarded
+def lint(
+    sources: Sources = None,
+    select: Select = None,
+    extend_select: ExtendSelect = None,
+    ignore: Ignore = None,
+    fail_on: FailOn = None,
+    budget: Budget = None,
+    target: Target = None,
+    run: Run = False,
+    output_format: OutputFormat = "full",
+    output: Output = None,
+    statistics: Statistics = False,
+    fix: Fix = False,
+    unsafe_fixes: UnsafeFixes = False,
+    diff: Diff = False,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = False,
+    prune_baseline: PruneBaseline = False,
+    show_settings: ShowSettings = False,
+    limit: LimitPairs = None,
+) -> None:
+    """Find what is broken, wasteful or risky in specs and models.
+
+    A spec is linted with each of its variants, a model as its file holds it. `graphc explain LINT` says what a lint
+    means. Settings come from here, from the nearest graphc.toml or [tool.graphc.lint] of pyproject.toml, and from
+    the spec's `lint:`. A comment `# graphc: ignore[LINT] reason` keeps a line quiet.
+
+    Exit codes: 0 clean, 1 findings from --fail-on on, 2 wrong usage or a missing file, 3 a crash.
+
+    \b
+    Examples:
+      graphc lint                                  every spec and model below the current folder
+      graphc lint net.yaml model.onnx
+      graphc lint net.yaml --select convolution --fail-on warning
+      graphc lint model.onnx --target portable
+      graphc lint model.onnx --budget macs=2G --budget file-size=10MB
+      graphc lint net.yaml --baseline lint.json --write-baseline
+      graphc lint --output-format sarif -o lint.sarif
+    """
+    from graphc.linting import run as runs
+
+    flags = _flags(select, extend_select, ignore, fail_on, budget, target, run, baseline)
+    bounds = limits(limit)
+    given = sources or ["."]
+    if show_settings:
+        put(_settings_page(given, flags))
+        return
+    with progress() as say:
+        outcome = runs.run(given, flags, limits=bounds, making_baseline=write_baseline, say=say)
+    if fix or unsafe_fixes or diff:
+        _mend(outcome, unsafe_fixes, not diff, bounds)
+        if diff:
+            return
+        with progress() as say:
+            outcome = runs.run(given, flags, limits=bounds, making_baseline=write_baseline, say=say)
+    if write_baseline or prune_baseline:
+        _keep(outcome, write_baseline)
+        return
+    _print(outcome, output_format, output, statistics)
+    code = _exit_code(outcome)
+    if code:
+        raise typer.Exit(code)
+
+
+def _flags(
+    select: list[str] | None,
+    extend_select: list[str] | None,
+    ignore: list[str] | None,
+    fail_on: str | None,
+    budget: list[str] | None,
+    target: str | None,
+    run: bool,
+    baseline: Path | None,
+) -> Settings:
+    """The settings that the command line makes, none for what it does not say."""
+    from graphc.linting.settings import checked
+
+    said: dict[str, Any] = {
+        "select": _split(select),
+        "extend-select": _split(extend_select),
+        "ignore": _split(ignore),
+        "fail-on": fail_on,
+        "budgets": pairs(budget, "--budget") or None,
+        "target": target,
+        "run": run or None,
+        "baseline": None if baseline is None else str(baseline),
+    }
+    return checked({name: value for name, value in said.items() if value is not None}, "the command line")
+
+
+def _split(names: list[str] | None) -> list[str] | None:
+    """Repeated options, each of which may name several with commas."""
+    return None if names is None else [name.strip() for text in names for name in text.split(",") if name.strip()]
+
+
+def _settings_page(sources: list[str], flags: Settings) -> str:
+    from graphc.linting.run import collected, settings_of
+    from graphc.report.table import table
+
+    files = [file for source in sources for file in collected(source)]
+    parts = []
+    for file in files:
+        resolved = settings_of(file, flags)
+        rows = [(name, clean(str(value)), clean(origin)) for name, value, origin in resolved.rows()]
+        parts.append(f"{clean(file)}\n{table([('setting', 'value', 'from'), *rows], '<<<')}")
+    return "\n\n".join(parts)
+
+
+def _mend(outcome: Outcome, unsafe: bool, write: bool, bounds: Limits) -> None:
+    from graphc.linting.mending import mend
+
+    mended: list[Mended] = []
+    with progress() as say:
+        say("fixing")
+        mended.extend(mend(outcome.report.findings, unsafe=unsafe, write=write, limits=bounds))
+    for each in mended:
+        if each.refused:
+            tell(clean(f"{each.file}: not fixed: {each.refused}"))
+        elif not write:
+            put("\n".join(clean(line) for line in each.diff.splitlines()))
+    fixed = sum(each.fixed for each in mended)
+    tell(f"{'would fix' if not write else 'fixed'} {fixed} finding{'' if fixed == 1 else 's'}")
+
+
+def _keep(outcome: Outcome, write_all: bool) -> None:
+    """Write the baseline: of all that is found, or of what it holds and is still found."""
+    from graphc.linting import baseline
+
+    if outcome.baseline is None:
+        raise GraphcError("which file is the baseline?", code="run/usage", hint="name it with --baseline FILE")
+    path = outcome.baseline
+    entries = [baseline.entry(each, path.parent) for each in outcome.found] if write_all else list(outcome.known)
+    write(path, baseline.text(entries))
+    tell(f"{clean(str(path))} holds {len(entries)} known finding{'' if len(entries) == 1 else 's'}")
+
+
+def _print(outcome: Outcome, output_format: str, output: Path | None, statistics: bool) -> None:
+    from graphc.report.findings import rendering
+
+    text = rendering.statistics(outcome.report) if statistics else rendering.render(outcome.report, output_format)
+    if output is None:
+        if text:
+            put(text.rstrip("\n"))
+    else:
+        write(output, text)
+
+
+def _exit_code(outcome: Outcome) -> int:
+    names = {each.lint for each in outcome.report.findings}
+    if names & CRASHES:
+        return INTERNAL
+    if MISSING in names:
+        return USAGE
+    return FINDINGS if outcome.report.fails(outcome.fail_on) else 0

@@ -1,0 +1,40 @@
+"""The process in which files are linted: onnx and ONNX Runtime meet untrusted models only here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from graphc.limits import Limits
+from graphc.linting.engine import Examined, examine
+from graphc.linting.finding import Finding
+from graphc.linting.settings import Layer, Settings
+
+FINDING = TypeAdapter(Finding)
+
+
+def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Lint one file after the other. Says {"look": lint} before each look, each finding as it comes, and at the end of
+    a file {"done": [findings], "suppressed": n, "looked": [lints]}."""
+    limits = Limits(**request["limits"])
+    for job in request["jobs"]:
+        layers = [Layer(each["origin"], Settings.model_validate(each["settings"])) for each in job["layers"]]
+        for step in examine(job["source"], layers, limits, frozenset(job["skip"])):
+            if isinstance(step, str):
+                yield {"look": step}
+            elif isinstance(step, Examined):
+                told = [FINDING.dump_python(each, mode="json") for each in step.findings]
+                yield {"done": told, "suppressed": step.suppressed, "looked": sorted(step.looked)}
+            else:
+                yield {"finding": FINDING.dump_python(step, mode="json")}
+
+
+def job(source: str, layers: list[Layer], skip: frozenset[str]) -> dict[str, Any]:
+    """What `main` is asked for one file, less these lints."""
+    said = [
+        {"origin": each.origin, "settings": each.settings.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+        for each in layers
+    ]
+    return {"source": source, "layers": said, "skip": sorted(skip)}

@@ -1,0 +1,115 @@
+"""Applies the fixes of findings: edits of text, and passes on models, which are verified before they are written."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from graphc.errors import GraphcError
+from graphc.limits import Limits
+from graphc.linting.finding import Edit, Finding
+from graphc.runtime.worker import messages
+from graphc.source import is_model
+
+TEXT_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What was done to one file, or would be: `diff` shows it; `refused` says why nothing was."""
+
+    file: str
+    fixed: int
+    diff: str = ""
+    refused: str = ""
+
+
+def mend(findings: Iterable[Finding], *, unsafe: bool, write: bool, limits: Limits) -> Iterator[Mended]:
+    """Apply the safe fixes, with `unsafe` all of them, file by file; without `write` only show what would change."""
+    fixable = [each for each in findings if each.fix is not None and (each.fix.safe or unsafe)]
+    edits: dict[str, list[Edit]] = {}
+    passes: dict[str, list[str]] = {}
+    for each in fixable:
+        assert each.fix is not None
+        for edit in each.fix.edits:
+            edits.setdefault(edit.file, []).append(edit)
+        if is_model(each.file):
+            passes.setdefault(each.file, []).extend(each.fix.passes)
+    for file, wanted in edits.items():
+        yield _edit(Path(file), list(dict.fromkeys(wanted)), write)
+    for file, names in passes.items():
+        if names:
+            yield _rewrite(file, list(dict.fromkeys(names)), len(names), write, limits)
+
+
+def _edit(path: Path, edits: Sequence[Edit], write: bool) -> Mended:
+    try:
+        with path.open("rb") as stream:
+            before = stream.read(TEXT_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return Mended(str(path), 0, refused=f"it cannot be read: {error}")
+    if path.is_symlink() or path.stat().st_size > TEXT_BYTES:
+        return Mended(str(path), 0, refused="it is a link, or too large to be a spec")
+    after, made = edited(before, edits)
+    diff = "".join(
+        difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), str(path), str(path))
+    )
+    if write and after != before:
+        with tempfile.TemporaryDirectory(prefix=".graphc-", dir=path.parent) as folder:
+            written = Path(folder) / path.name
+            written.write_text(after, encoding="utf-8", newline="")
+            written.chmod(path.stat().st_mode)
+            os.replace(written, path)
+    return Mended(str(path), made, diff)
+
+
+def edited(text: str, edits: Iterable[Edit]) -> tuple[str, int]:
+    """The text with these edits, and how many were made: not those whose line has changed or that overlap another."""
+    lines: list[str | None] = list(text.split("\n"))
+    made = 0
+    reach: dict[int, int] = {}  # line: the column that edits of it have come down to
+    for edit in sorted(edits, key=lambda each: (each.line, each.start), reverse=True):
+        line = lines[edit.line - 1] if 0 < edit.line <= len(lines) else None
+        if line is None or line[edit.start - 1 : edit.end - 1] != edit.old or edit.end > reach.get(edit.line, edit.end):
+            continue
+        changed = line[: edit.start - 1] + edit.new + line[edit.end - 1 :]
+        lines[edit.line - 1] = None if line.strip() and not changed.strip() else changed
+        reach[edit.line] = edit.start
+        made += 1
+    return "\n".join(line for line in lines if line is not None), made
+
+
+# ---------------------------------------------------------------- models, in a worker
+
+
+def _rewrite(file: str, passes: Sequence[str], wanted: int, write: bool, limits: Limits) -> Mended:
+    request = {"file": file, "passes": list(passes), "write": write, "limits": asdict(limits)}
+    try:
+        (found,) = messages(__name__, request, seconds=limits.worker_seconds, address_space=limits.worker_bytes)
+    except GraphcError as error:
+        return Mended(file, 0, refused=error.message)
+    return Mended(file, 0 if found["refused"] else wanted, found["diff"], found["refused"])
+
+
+def main(request: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """The worker's side: run the passes, compare the models on ONNX Runtime, write. What went wrong is `refused`."""
+    from graphc.compilation import compile
+    from graphc.model import load, save
+
+    file, passes = request["file"], request["passes"]
+    limits = Limits(**request["limits"])
+    try:
+        model = load(file, limits=limits)
+        made = compile(model, pipeline=",".join(passes), limits=limits)
+        if request["write"]:
+            save(made.model, file, sources=[file], force=True)
+    except GraphcError as error:
+        yield {"diff": "", "refused": error.message}
+        return
+    nodes = len(made.original.graph), len(made.model.graph)
+    yield {"diff": f"{file}: {', '.join(passes)}: {nodes[0]} nodes become {nodes[1]}\n", "refused": ""}

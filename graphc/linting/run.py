@@ -1,0 +1,197 @@
+"""A run of `graphc lint`: the files that it is about, each linted in a worker, against a baseline.
+
+The worker does everything that touches a file's content. When it dies, the look that killed it is a finding, and a new
+worker goes on without that look.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from graphc.errors import GraphcError
+from graphc.limits import DEFAULT, Limits
+from graphc.linting import baseline
+from graphc.linting.child import FINDING, job
+from graphc.linting.engine import READING, Examined, unknown
+from graphc.linting.finding import Finding
+from graphc.linting.lint import lints
+from graphc.linting.report import LintReport
+from graphc.linting.settings import Layer, Resolved, Settings, nearest, resolve
+from graphc.linting.subject import opened
+from graphc.runtime.worker import WorkerDiedError, messages
+from graphc.source import is_model
+
+DIED = "run/worker-died"
+DEATHS = 3  # of workers over one file, after which the rest of it is not analysed
+SPEC = re.compile(rb"^(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n|---[^\n]*\n)*[\"']?graphc[\"']?\s*:", re.ASCII)
+HEAD = 1 << 14  # bytes of a file in which a spec says that it is one
+SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist"})  # folders, besides hidden ones
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found, what of that the baseline holds already (`known`), and from which severity on it fails."""
+
+    report: LintReport
+    fail_on: str
+    found: tuple[Finding, ...]  # the baseline's included
+    known: tuple[baseline.Entry, ...] = ()  # entries of the baseline that are still found
+    baseline: Path | None = None
+
+
+def run(
+    sources: Sequence[str],
+    flags: Settings,
+    *,
+    limits: Limits = DEFAULT,
+    making_baseline: bool = False,
+    say: Progress = lambda text: None,
+) -> Outcome:
+    """Lint specs, models, and all of both in folders.
+
+    `flags` go before the nearest config file, which goes before a spec. A baseline need not be there yet when it is
+    `making_baseline`. Raises GraphcError (run/usage,
+    run/unknown-selector, run/file-not-found for a baseline) for what the caller or a config file says wrongly.
+    """
+    start = time.perf_counter()
+    _require_selectors(flags, "the command line")
+    files = list(dict.fromkeys(file for source in sources for file in collected(source)))
+    jobs = {file: [*project_layers(file), Layer("the command line", flags)] for file in files}
+    examined = dict(_examined(jobs, limits, say))
+    found = tuple(finding for each in examined.values() for finding in each.findings)
+    resolved = resolve([*(project_layers(files[0]) if files else ()), Layer("the command line", flags)])
+    path = baseline_of(resolved, jobs)
+    known, kept, new = list[baseline.Entry](), list[baseline.Entry](), list(found)
+    if path is not None and (path.exists() or not making_baseline):
+        known = baseline.read(path)
+        new, kept = baseline.compared(found, known, path)
+        looked = {name for each in examined.values() for name in each.looked}
+        new += baseline.stale(known, kept, path, files, looked)
+    report = LintReport(
+        tuple(new),
+        tuple(files),
+        suppressed=sum(each.suppressed for each in examined.values()),
+        baselined=len(kept),
+        seconds=time.perf_counter() - start,
+    )
+    return Outcome(report, resolved.settings.fail_on, found, tuple(kept), path)
+
+
+def project_layers(file: str) -> list[Layer]:
+    """The settings of the config file nearest to a spec or a model. Raises GraphcError for one that is wrong."""
+    layer = nearest(Path(file))
+    if layer is None:
+        return []
+    _require_selectors(layer.settings, layer.origin)
+    return [layer]
+
+
+def settings_of(file: str, flags: Settings) -> Resolved:
+    """The settings of one file, those of its own spec included. Raises GraphcError as `run`."""
+    return opened(file, [*project_layers(file), Layer("the command line", flags)]).resolved
+
+
+def baseline_of(resolved: Resolved, jobs: Mapping[str, list[Layer]]) -> Path | None:
+    """The baseline's file: a flag's is named from here, a config's from its folder."""
+    name = resolved.settings.baseline
+    if name is None:
+        return None
+    for layers in jobs.values():
+        for layer in reversed(layers):
+            if layer.settings.baseline == name and "baseline" in layer.settings.model_fields_set:
+                return Path(name) if layer.folder is None else layer.folder / name
+    return Path(name)
+
+
+def _require_selectors(settings: Settings, origin: str) -> None:
+    given = [*settings.select, *settings.extend_select, *settings.ignore, *settings.severity]
+    given += [each for names in settings.per_node_ignores.values() for each in names]
+    for _, error in unknown(given):
+        raise GraphcError(f"{origin}: {error.message}", code=error.code, hint=error.hint)
+
+
+# ---------------------------------------------------------------- files
+
+
+def collected(source: str) -> Iterator[str]:
+    """A spec or a model as it is named; of a folder all that it holds, at any depth, sorted."""
+    if not Path(source).is_dir():
+        yield source
+        return
+    for folder, inner, names in os.walk(source):
+        inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in SKIPPED)
+        for name in sorted(names):
+            path = Path(folder, name)
+            if is_model(path) or (path.suffix in (".yaml", ".yml") and _is_spec(path)):
+                yield str(path)
+
+
+def _is_spec(path: Path) -> bool:
+    """Whether a YAML file says that it is a spec: `graphc:` is its first key."""
+    try:
+        with path.open("rb") as stream:
+            return SPEC.match(stream.read(HEAD)) is not None
+    except OSError:
+        return False
+
+
+# ---------------------------------------------------------------- workers
+
+
+def _examined(jobs: Mapping[str, list[Layer]], limits: Limits, say: Progress) -> Iterator[tuple[str, Examined]]:
+    """What is told of each file, in their order."""
+    left = list(jobs)
+    deaths: list[tuple[str, WorkerDiedError]] = []  # over the first file that is left: the look that did it, and how
+    while left:
+        looking, heard = READING, list[Finding]()
+        skip = frozenset(look for look, _ in deaths)
+        say(left[0])
+        try:
+            for message in _messages(left, jobs, skip, limits):
+                if "look" in message:
+                    looking = message["look"]
+                elif "finding" in message:
+                    heard.append(FINDING.validate_python(message["finding"]))
+                else:
+                    told = [FINDING.validate_python(each) for each in message["done"]]
+                    told += [_death(left[0], *each) for each in deaths]
+                    yield left.pop(0), Examined(tuple(told), message["suppressed"], frozenset(message["looked"]))
+                    looking, heard, deaths = READING, [], []
+                    say(left[0] if left else "")
+            if left:
+                raise WorkerDiedError("it stopped early")
+        except WorkerDiedError as error:
+            deaths.append((looking, error))
+            if left and (looking == READING or len(deaths) == DEATHS):
+                yield left[0], Examined((*heard, *(_death(left.pop(0), *each) for each in deaths[-1:])))
+                deaths = []
+
+
+def _messages(
+    left: Sequence[str], jobs: Mapping[str, list[Layer]], skip: frozenset[str], limits: Limits
+) -> Iterator[Any]:
+    """What a new worker says of the files that are left; some looks are skipped for the first of them."""
+    asked = [job(file, jobs[file], frozenset() if index else skip) for index, file in enumerate(left)]
+    return messages(
+        "graphc.linting.child",
+        {"limits": asdict(limits), "jobs": asked},
+        seconds=limits.worker_seconds,
+        address_space=limits.worker_bytes,
+        tasks=len(left),
+    )
+
+
+def _death(file: str, looking: str, error: WorkerDiedError) -> Finding:
+    """A worker's death as a finding."""
+    lint = lints().get(DIED)
+    doing = "it was read" if looking == READING else f"{looking} looked at it"
+    message = f"the worker died while {doing}: {error.message}"
+    return Finding(DIED, lint.severity if lint is not None else "error", message, help=error.hint, file=file)
