@@ -42,8 +42,8 @@ def open_source(
     if isinstance(source, str | Path) and not is_model(source):
         _only_for("model", source, freeze_inputs=freeze_inputs or None)
         network = spec.expand(source, params=params, dims=dims, target=target, limits=limits)
-        if check_passes:
-            _require_passes(network)
+        if check_passes and (errors := pass_errors(network)):
+            raise collect(errors)
         if weights:
             network.fill(seed=seed, limits=limits)
         return network.model(), network.spec.passes
@@ -57,8 +57,8 @@ def open_source(
     return _fixed(model, dims or {}), None
 
 
-def _require_passes(network: spec.Network) -> None:
-    """Raises one GraphcError with every mistake in the spec's `passes:`, each at its place."""
+def pass_errors(network: spec.Network) -> list[GraphcError]:
+    """Every mistake in a spec's `passes:`, each at its place."""
     asked = network.spec.passes
     places: list[tuple[str | int, ...]] = [("passes",)]
     if not isinstance(asked, str):
@@ -70,8 +70,7 @@ def _require_passes(network: spec.Network) -> None:
         except GraphcError as error:
             where = network.place(*path)
             errors.append(GraphcError(error.message, code=error.code, where=where, hint=error.hint))
-    if errors:
-        raise collect(errors)
+    return errors
 
 
 def is_model(source: str | Path) -> bool:

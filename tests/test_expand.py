@@ -412,7 +412,7 @@ def test_types_may_compute_with_a_range_and_nothing_else_may() -> None:
     assert error.code == "spec/wrong-arity"
     assert shape_of(expand_text(good.replace("{upsample: 3}", "{upsample: 3, from: x}"))).endswith("3*H,3*W]")
     error = only(spec("  - {id: y, conv: =H}", DIMS % (1, 1), inputs=IMAGE))
-    assert (error.code, pointed(error)) == ("spec/dynamic-dim", "=H}")
+    assert (error.code, pointed(error)) == ("spec/dim-not-fixed", "=H}")
 
 
 def test_a_fixed_dimension_is_a_number() -> None:
@@ -936,7 +936,7 @@ def test_a_size_that_changes_far_from_the_best_one_is_not_static() -> None:
             "conv: {out: 4, k: 1, stride: [64, 1], pad: 0}",
             "{id: y, scale: '=1 / dim(x, 2)'}",
         )
-    assert error.value.code == "spec/dynamic-dim"
+    assert error.value.code == "spec/dim-not-fixed"
 
 
 def test_residues_of_small_strides_are_all_tried() -> None:

@@ -296,7 +296,7 @@ class _Document:
             return ScalarNode(self._text(event.value, where), where, quoted=True)
         if self.flow and _is_expression(event) and not _balanced(event.value):
             self._fail(f"the expression '{_clip(event.value)}' ends too early", where, hint=QUOTE_THE_EXPRESSION)
-        return ScalarNode(self._plain(event.value, where), where)
+        return ScalarNode(self._plain(event.value, where), where, written=event.value)
 
     def _text(self, value: str, where: Where) -> str:
         """A quoted text: escapes may give what may stand in the file; JSON's surrogate pairs are joined."""

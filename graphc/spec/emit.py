@@ -120,7 +120,7 @@ class Emitter:
         return len(self.sizes(x)[0])
 
     def size(self, x: ir.Value, axis: int) -> int:
-        """The size of one axis. Raises GraphcError (spec/dynamic-dim) when it differs between points."""
+        """The size of one axis. Raises GraphcError (spec/dim-not-fixed) when it differs between points."""
         rank = self.rank(x)
         if not -rank <= axis < rank:
             self.fail(f"'{x.name}' has {rank} axes, so it has no axis {axis}", code="spec/shape-mismatch")
@@ -128,7 +128,7 @@ class Emitter:
         if len(found) > 1:
             self.fail(
                 f"axis {axis % rank} of '{x.name}' has no fixed size: it ranges over {min(found)}..{max(found)}",
-                code="spec/dynamic-dim",
+                code="spec/dim-not-fixed",
                 hint="give that dimension one value in 'dims:', or use a layer that accepts any size",
             )
         return found.pop()

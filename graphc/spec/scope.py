@@ -169,7 +169,7 @@ class Frame(Mapping[str, object]):
         if isinstance(value, DynamicDim):
             raise GraphcError(
                 f"dimension '{name}' has a range, so it is no number here",
-                code="spec/dynamic-dim",
+                code="spec/dim-not-fixed",
                 hint="give it one size in 'dims', or use it in input and output types only",
             )
         if value is POISON:

@@ -12,11 +12,12 @@ Plain = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class ScalarNode:
-    """A YAML 1.2 core scalar. `quoted` tells "8" from 8 written without quotes."""
+    """A YAML 1.2 core scalar. `quoted` tells "8" from 8 written without quotes, which is `written` so: 012, no, ~."""
 
     value: Plain
     where: Where
     quoted: bool = False
+    written: str = ""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class PositionalEncoding(Layer):
         if self.length is None and len(lengths) > 1 and not g.bounded:
             g.fail(
                 "the longest sequence is not known",
-                code="spec/dynamic-dim",
+                code="spec/dim-not-fixed",
                 hint="give the dimension a max, or this layer a length",
             )
         rows, width = self.length or max(lengths), g.size(x, 2)

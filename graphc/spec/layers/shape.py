@@ -213,7 +213,7 @@ class Crop(Layer):
         if len(surplus) > 1:
             g.fail(
                 f"{g.show(x)} exceeds {g.show(like)} by an amount that varies with the input size",
-                code="spec/dynamic-dim",
+                code="spec/dim-not-fixed",
                 hint="give that dimension one value in 'dims:'",
             )
         rest = surplus.pop()
