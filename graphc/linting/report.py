@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,9 +54,17 @@ class LintReport:
 
     @cached_property
     def by_file(self) -> Mapping[str, Sequence[Finding]]:
-        """Every linted file with its findings, none where it is clean. Those of a spec's variants are the spec's."""
+        """Every linted file with its findings, none where it is clean. Those of a spec's variants are the spec's, and
+        those about the run itself stand under no name."""
         found: dict[str, list[Finding]] = {file: [] for file in self.files}
         for finding in self.findings:
-            file = finding.file if finding.file in found or is_model(finding.file) else split_variant(finding.file)[0]
+            file = finding.file if finding.file in found else file_of(finding.file)
             found.setdefault(file, []).append(finding)
         return found
+
+
+def file_of(source: str) -> str:
+    """The file of a source: a model's, or a spec's without its variant."""
+    with suppress(OSError):  # a name that no file can have
+        return source if is_model(source) else split_variant(source)[0]
+    return source

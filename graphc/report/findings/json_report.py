@@ -26,11 +26,11 @@ def document(report: LintReport) -> str:
     return dumped(
         {
             "schema": SCHEMA,
-            "files": list(report.by_file),
+            "files": [file for file in report.by_file if file],
             "findings": [_finding(each) for each in report.findings],
             "summary": {
                 **report.counts,
-                "files": len(report.by_file),
+                "files": sum(1 for file in report.by_file if file),
                 "suppressed": report.suppressed,
                 "baselined": report.baselined,
                 "fixable": report.fixable,
@@ -57,13 +57,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity,
         "message": finding.message,
         "help": finding.help,
-        "source": finding.file,
-        "file": path_of(finding),
+        "source": finding.file or None,
+        "file": path_of(finding) or None,
         "line": (where.line or None) if where else None,
         "column": (where.column or None) if where else None,
         "node": finding.node or None,
-        "measured": _finite(finding.measured),
-        "limit": _finite(finding.limit),
+        "measured": finite(finding.measured),
+        "limit": finite(finding.limit),
         "fix": _fix(finding.fix),
         "fingerprint": finding.fingerprint,
         "notes": [_note(each) for each in finding.notes],
@@ -84,7 +84,7 @@ def _note(note: Note) -> dict[str, Any]:
     }
 
 
-def _finite(value: Measure | None) -> Measure | None:
+def finite(value: Measure | None) -> Measure | None:
     """JSON has no infinity and no NaN: they are texts."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 
 from graphc.linting.finding import Finding
-from graphc.source import is_model
-from graphc.spec.project import split_variant
+from graphc.linting.report import file_of
 
 CHECKOUTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")  # where GitHub and GitLab keep the repository
 
@@ -18,18 +17,13 @@ def path_of(finding: Finding) -> str:
     return finding.where.file if finding.where else file_of(finding.file)
 
 
-def file_of(source: str) -> str:
-    """The file of a source: a model's, or a spec's without its variant."""
-    with suppress(OSError):  # a name that no file can have
-        return source if is_model(source) else split_variant(source)[0]
-    return source
-
-
 def from_root(path: str) -> str | None:
-    """A file as its repository names it, with `/`; None for one outside of it.
+    """A file as its repository names it, with `/`; None for one outside of it, or none.
 
     The repository is the checkout of the CI system if this process works inside it, or else the working directory.
     """
+    if not path:
+        return None
     with suppress(OSError, ValueError):
         root = _root()
         for absolute in (os.path.abspath(path), os.path.realpath(path)):
@@ -39,8 +33,14 @@ def from_root(path: str) -> str | None:
 
 
 def shown(path: str) -> str:
-    """A file as its repository names it; of one outside of it only the name."""
-    return from_root(path) or PurePath(path).name or "model"
+    """A file as its repository names it; of one outside of it only the name. Empty where there is no file."""
+    return from_root(path) or PurePath(path).name
+
+
+def shown_source(source: str) -> str:
+    """A source as its repository names it, with the variant."""
+    file = file_of(source)
+    return shown(file) + source[len(file) :]
 
 
 def _root() -> Path:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from graphc.linting.report import LintReport
-from graphc.report.findings import json_report, summary, text
+from graphc.report.findings import github, gitlab, json_report, junit, markdown, sarif, summary, text
 
 FORMATS: Mapping[str, Callable[[LintReport], str]] = {
     "full": text.full,
     "concise": text.concise,
     "json": json_report.document,
+    "github": github.commands,
+    "gitlab": gitlab.document,
+    "junit": junit.document,
+    "sarif": sarif.document,
+    "markdown": markdown.document,
 }
 COLOURED = {"full": text.full, "concise": text.concise}
 

@@ -15,9 +15,10 @@ from graphc.report.table import table
 def summary(report: LintReport) -> str:
     """`3 errors, 1 warning in 2 of 5 files (5 suppressed, 2 known)`."""
     counts = [_counted(count, severity) for severity, count in report.counts.items() if count]
-    found = sum(1 for findings in report.by_file.values() if findings)
-    total = plural(len(report.by_file), "file")
-    where = f"{found} of {total}" if counts and found < len(report.by_file) else total
+    files = {file: findings for file, findings in report.by_file.items() if file}
+    found = sum(1 for findings in files.values() if findings)
+    total = plural(len(files), "file")
+    where = f"{found} of {total}" if 0 < found < len(files) else total
     untold = {"suppressed": report.suppressed, "known": report.baselined}
     besides = ", ".join(f"{count} {what}" for what, count in untold.items() if count)
     return f"{', '.join(counts) or 'nothing found'} in {where}" + (f" ({besides})" if besides else "")

@@ -43,8 +43,9 @@ def block(finding: Finding, colour: bool = False) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Where a finding is: a place in a file, or the file."""
-    return str(finding.where) if finding.where else clean(finding.file or "model")
+    """`net.yaml:20:9: `, or the file alone; nothing for what is about the run itself."""
+    found = str(finding.where) if finding.where else clean(finding.file)
+    return f"{found}: " if found else ""
 
 
 def inert(text: str) -> str:
@@ -62,7 +63,7 @@ def _headline(finding: Finding, colour: bool) -> str:
     severity = _painted(finding.severity, finding.severity, colour)
     lint = _painted(clean(finding.lint), "lint", colour)
     mark = f" {FIXABLE}" if finding.fix is not None and finding.fix.safe else ""
-    return f"{place(finding)}: {severity}: {lint}: {clean(finding.message)}{mark}"
+    return f"{place(finding)}{severity}: {lint}: {clean(finding.message)}{mark}"
 
 
 def _aside(finding: Finding, colour: bool) -> str:
