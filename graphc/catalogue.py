@@ -156,12 +156,15 @@ def _reasons(rewrite: Rewrite, cases: Iterable[Case]) -> Iterator[str]:
 
 def _lint(lint: Lint) -> Iterator[str]:
     sections = _sections(lint.doc)
-    shown = lint.bad_cases[0]
-    with TemporaryDirectory() as folder:
-        said = next(each for each in found_in(shown, Path(folder)) if each.lint == lint.name)
     yield f"## {lint.name}"
     yield _line(sections[""])
     yield f"**Why**: {_line(sections['Why'])}"
+    if lint.shown_by:
+        yield _bullets(f"Severity: {lint.severity}", f"What to do: {_escaped(lint.help)}")
+        return
+    shown = lint.bad_cases[0]
+    with TemporaryDirectory() as folder:
+        said = next(each for each in found_in(shown, Path(folder)) if each.lint == lint.name)
     yield _bullets(
         f"Severity: {lint.severity}",
         f"What to do: {lint.help}",

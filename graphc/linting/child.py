@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,24 +12,33 @@ from graphc.limits import Limits
 from graphc.linting.engine import Examined, examine
 from graphc.linting.finding import Finding
 from graphc.linting.settings import Layer, Settings
+from graphc.registry import PluginWarning
 
 FINDING = TypeAdapter(Finding)
 
 
 def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Lint one file after the other. Says {"look": lint} before each look, each finding as it comes, and at the end of
-    a file {"done": [findings], "suppressed": n, "looked": [lints]}."""
+    """Lint one file after the other.
+
+    Says {"look": lint} before each look, {"finding": ...} as each comes, and at the end of a file {"done": [findings],
+    "suppressed": n, "looked": [lints], "plugins": [warnings]}, with what went wrong with plugins until then.
+    """
     limits = Limits(**request["limits"])
-    for job in request["jobs"]:
-        layers = [Layer(each["origin"], Settings.model_validate(each["settings"])) for each in job["layers"]]
-        for step in examine(job["source"], layers, limits, frozenset(job["skip"])):
-            if isinstance(step, str):
-                yield {"look": step}
-            elif isinstance(step, Examined):
-                told = [FINDING.dump_python(each, mode="json") for each in step.findings]
-                yield {"done": told, "suppressed": step.suppressed, "looked": sorted(step.looked)}
-            else:
-                yield {"finding": FINDING.dump_python(step, mode="json")}
+    with warnings.catch_warnings(record=True, action="always", category=PluginWarning) as broken:
+        for job in request["jobs"]:
+            layers = [Layer(each["origin"], Settings.model_validate(each["settings"])) for each in job["layers"]]
+            for step in examine(job["source"], layers, limits, frozenset(job["skip"])):
+                if isinstance(step, str):
+                    yield {"look": step}
+                elif isinstance(step, Examined):
+                    yield {**_done(step), "plugins": [str(each.message) for each in broken]}
+                else:
+                    yield {"finding": FINDING.dump_python(step, mode="json")}
+
+
+def _done(step: Examined) -> dict[str, Any]:
+    told = [FINDING.dump_python(each, mode="json") for each in step.findings]
+    return {"done": told, "suppressed": step.suppressed, "looked": sorted(step.looked)}
 
 
 def job(source: str, layers: list[Layer], skip: frozenset[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError, Where
 from graphc.limits import DEFAULT, Limits
-from graphc.linting.finding import NOT_ANALYSED, Finding, Fix, Problem, Severity, content_of
+from graphc.linting.finding import NOT_ANALYSED, Finding, Fix, Problem, content_of
 from graphc.linting.lint import Lint, LintCase, find_lint, lints, selected
 from graphc.linting.settings import DEFAULTS, Layer, Settings, checked
 from graphc.linting.subject import Subject, of_model, opened, variants
@@ -153,7 +153,7 @@ def look(subject: Subject, lint: Lint) -> Iterator[Finding]:
         yield _finding(subject, lint, Problem(why, unfinished=True))
     except Exception as error:  # a lint is a plugin's code: what it raises besides is a fault, told as one
         message = f"{lint.name} of module {lint.module} raised {type(error).__name__}: {error}"
-        yield Finding(FAILED, "error", message, help="report it to who ships that lint", file=subject.source)
+        yield Finding(FAILED, "error", message, help=lints()[FAILED].help, content=lint.name, file=subject.source)
 
 
 def reading(subject: Subject, asked: Iterable[Lint]) -> Iterator[Finding]:
@@ -227,13 +227,15 @@ def _finding(subject: Subject, lint: Lint, problem: Problem) -> Finding:
     message, name, severity, help = problem.message, lint.name, problem.severity or lint.severity, problem.help
     fix = problem.fix or (Fix(f"run {', '.join(lint.fix)}", passes=lint.fix) if lint.fix else None)
     if problem.unfinished:
-        message, name, severity = f"{lint.name} could not be finished: {message}", NOT_ANALYSED, _not_analysed()
+        known = lints().get(NOT_ANALYSED)
+        message, name = f"{lint.name} could not be finished: {message}", NOT_ANALYSED
+        severity, help = (known.severity, help or known.help) if known is not None else ("warning", help)
     return Finding(
         name,
         severity,
         message,
         node,
-        help or ("" if problem.unfinished else lint.help),
+        help or lint.help,
         where,
         problem.measured,
         problem.limit,
@@ -242,11 +244,6 @@ def _finding(subject: Subject, lint: Lint, problem: Problem) -> Finding:
         content,
         subject.source,
     )
-
-
-def _not_analysed() -> Severity:
-    known = lints().get(NOT_ANALYSED)
-    return known.severity if known is not None else "warning"
 
 
 def _placed(subject: Subject, name: str) -> Where | None:

@@ -95,7 +95,8 @@ class Lint:
     """What one lint looks `on`, how bad what it finds is, and what helps.
 
     `roots` are the operators of one on nodes; `look` is None for one that is `reported` by what reads a file. One that
-    `runs` the model is asked for with `run`. `fix` names passes that remove what it finds.
+    `runs` the model is asked for with `run`. `fix` names passes that remove what it finds. `shown_by` names the test of
+    one that no single file can show, which has no cases.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Lint:
     look: Callable[..., Any] | None = None
     runs: bool = False
     fix: tuple[str, ...] = ()
+    shown_by: str = ""
     bad_cases: list[LintCase] = field(default_factory=list, compare=False)
     good_cases: list[LintCase] = field(default_factory=list, compare=False)
 
@@ -198,11 +200,14 @@ def lint(
     return declare
 
 
-def reported(name: str, *, help: str, severity: Severity = "error") -> Lint:
-    """Declare a lint that what reads, expands or runs a file reports: a GraphcError of that code is its finding."""
+def reported(name: str, *, help: str, severity: Severity = "error", shown_by: str = "") -> Lint:
+    """Declare a lint that what reads, expands or runs a file reports: a GraphcError of that code is its finding.
+
+    `shown_by` names the test of one that no single file can show.
+    """
     _require_severity(severity)
     caller = inspect.stack()[1].frame.f_globals["__name__"]
-    return Lint(name, "reader", severity, help, caller)
+    return Lint(name, "reader", severity, help, caller, shown_by=shown_by)
 
 
 def _require_severity(severity: str) -> None:

@@ -22,12 +22,13 @@ from graphc.linting.engine import READING, Examined, unknown
 from graphc.linting.finding import Finding
 from graphc.linting.lint import lints
 from graphc.linting.report import LintReport
-from graphc.linting.settings import Layer, Resolved, Settings, nearest, resolve
+from graphc.linting.settings import FailOn, Layer, Resolved, Settings, nearest, resolve
 from graphc.linting.subject import opened
 from graphc.runtime.worker import WorkerDiedError, messages
 from graphc.source import is_model
 
-DIED = "run/worker-died"
+DIED, FAILED = "run/worker-died", "run/plugin-failed"
+CHILD = "graphc.linting.child"
 DEATHS = 3  # of workers over one file, after which the rest of it is not analysed
 SPEC = re.compile(rb"^(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n|---[^\n]*\n)*[\"']?graphc[\"']?\s*:", re.ASCII)
 HEAD = 1 << 14  # bytes of a file in which a spec says that it is one
@@ -41,7 +42,7 @@ class Outcome:
     """What a run found, what of that the baseline holds already (`known`), and from which severity on it fails."""
 
     report: LintReport
-    fail_on: str
+    fail_on: FailOn
     found: tuple[Finding, ...]  # the baseline's included
     known: tuple[baseline.Entry, ...] = ()  # entries of the baseline that are still found
     baseline: Path | None = None
@@ -148,7 +149,7 @@ def _is_spec(path: Path) -> bool:
 
 def _examined(jobs: Mapping[str, list[Layer]], limits: Limits, say: Progress) -> Iterator[tuple[str, Examined]]:
     """What is told of each file, in their order."""
-    left = list(jobs)
+    left, plugins = list(jobs), set[str]()
     deaths: list[tuple[str, WorkerDiedError]] = []  # over the first file that is left: the look that did it, and how
     while left:
         looking, heard = READING, list[Finding]()
@@ -163,6 +164,8 @@ def _examined(jobs: Mapping[str, list[Layer]], limits: Limits, say: Progress) ->
                 else:
                     told = [FINDING.validate_python(each) for each in message["done"]]
                     told += [_death(left[0], *each) for each in deaths]
+                    told += [_finding(FAILED, text, text) for text in message["plugins"] if text not in plugins]
+                    plugins.update(message["plugins"])
                     yield left.pop(0), Examined(tuple(told), message["suppressed"], frozenset(message["looked"]))
                     looking, heard, deaths = READING, [], []
                     say(left[0] if left else "")
@@ -181,7 +184,7 @@ def _messages(
     """What a new worker says of the files that are left; some looks are skipped for the first of them."""
     asked = [job(file, jobs[file], frozenset() if index else skip) for index, file in enumerate(left)]
     return messages(
-        "graphc.linting.child",
+        CHILD,
         {"limits": asdict(limits), "jobs": asked},
         seconds=limits.worker_seconds,
         address_space=limits.worker_bytes,
@@ -191,7 +194,11 @@ def _messages(
 
 def _death(file: str, looking: str, error: WorkerDiedError) -> Finding:
     """A worker's death as a finding."""
-    lint = lints().get(DIED)
     doing = "it was read" if looking == READING else f"{looking} looked at it"
-    message = f"the worker died while {doing}: {error.message}"
-    return Finding(DIED, lint.severity if lint is not None else "error", message, help=error.hint, file=file)
+    return _finding(DIED, f"the worker died while {doing}: {error.message}", looking, file)
+
+
+def _finding(name: str, message: str, content: str, file: str = "") -> Finding:
+    """A finding about the run itself."""
+    lint = lints()[name]
+    return Finding(name, lint.severity, message, help=lint.help, content=content, file=file)
