@@ -50,6 +50,7 @@ from .spec import expand as expand
 from .spec.emit import Emitter as Emitter
 from .spec.layers import Field as Field
 from .spec.layers import Layer as Layer
+from .spec.usage import Declared as Declared
 from .tape import Tape as Tape
 from .view import Refusal as Refusal
 from .view import View as View

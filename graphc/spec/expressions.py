@@ -39,6 +39,14 @@ def evaluate(text: str, names: Mapping[str, object], functions: Mapping[str, Fun
     return _Evaluation(names, functions or {}).visit(_parse(text))
 
 
+def names_in(text: str) -> set[str]:
+    """The names that an expression mentions, those of functions too; none where the text is no expression."""
+    try:
+        return {node.id for node in ast.walk(_parse(text)) if isinstance(node, ast.Name)}
+    except GraphcError:
+        return set()
+
+
 @lru_cache(maxsize=1024)
 def _parse(text: str) -> ast.expr:
     if len(text) > MAX_CHARACTERS:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx_ir as ir
@@ -16,6 +17,7 @@ from graphc.spec.emit import Emitter
 from graphc.spec.language import Optimizer, Spec, Target
 from graphc.spec.parameters import Parameter
 from graphc.spec.tree import MappingNode
+from graphc.spec.usage import Declared, unread
 from graphc.spec.weights import Weights, fill
 
 
@@ -54,7 +56,10 @@ class WeightSource:
 
 @dataclass(frozen=True)
 class Network:
-    """An expanded spec. Its nodes belong to no graph: `model()` gives a copy."""
+    """An expanded spec. Its nodes belong to no graph: `model()` gives a copy.
+
+    `origins` are the places of the items that make its values.
+    """
 
     spec: Spec
     tree: MappingNode
@@ -65,6 +70,7 @@ class Network:
     target: Target
     training: Training | None = None
     weights: tuple[WeightSource, ...] = ()
+    origins: Mapping[ir.Value, Where] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -74,6 +80,22 @@ class Network:
     def place(self, *path: str | int) -> Where:
         """Where the spec says what these keys and indices lead to, for an error: `place("passes", 2)`."""
         return located(self.tree, path)
+
+    def unread(self) -> list[Declared]:
+        """What the spec declares and never reads, whatever the variant: parameters, derived values, blocks, ..."""
+        return unread(self.tree)
+
+    def dead(self) -> Iterator[ir.Node]:
+        """The nodes, those of training too, that no output and no loss depends on."""
+        training = self.training
+        wanted = {*self.outputs, *((loss.value for loss in training.losses) if training else ())}
+        dead = []
+        for node in reversed([*self.nodes, *(training.nodes if training else ())]):
+            if wanted.isdisjoint(node.outputs):
+                dead.append(node)
+            else:
+                wanted.update(value for value in node.inputs if value is not None)
+        return reversed(dead)
 
     @property
     def parameters(self) -> dict[str, Parameter]:

@@ -73,7 +73,18 @@ class Expansion:
         _name_values(g, inputs, outputs, training)
         sources = [self._source("", spec.weights or Weights(), module.place("weights"))]
         sources += self._imported_weights(module)
-        return Network(spec, module.tree, g, tuple(inputs), tuple(outputs), nodes, target, training, tuple(sources))
+        return Network(
+            spec,
+            module.tree,
+            g,
+            tuple(inputs),
+            tuple(outputs),
+            nodes,
+            target,
+            training,
+            tuple(sources),
+            x.origins,
+        )
 
     def _source(self, prefix: str, weights: Weights, where: Where) -> WeightSource:
         return WeightSource(prefix, weights, self.project.directory(where.file), self.project.root, where)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 SLOPES = np.full((4, 1, 1), 0.25, np.float32)  # what the network needs, as y/slope
 
 
-def with_weights(folder: Path, content: bytes | None = None, **arrays: np.ndarray) -> Path:
+def with_weights(folder: Path, content: bytes | None = None, **arrays: Any) -> Path:
     """A PReLU whose slopes are in an npz of these arrays (`__` for `/`), or of that content; the file is pinned."""
     file = folder / "net.npz"
     if content is None:
