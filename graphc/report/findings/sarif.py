@@ -32,13 +32,13 @@ BASES = {
 
 def document(report: LintReport) -> str:
     """One run over all files."""
-    names = sorted({finding.lint for finding in report.findings})
+    names = sorted({clean(finding.lint) for finding in report.findings})
     index = {name: number for number, name in enumerate(names)}
     driver = {"name": "graphc", **_version(), "rules": rules(names, LEVELS)}
     run: dict[str, Any] = {
         "tool": {"driver": driver},
         "originalUriBaseIds": BASES,
-        "artifacts": [{"location": _artifact(file)} for file in dict.fromkeys(map(file_of, report.by_file)) if file],
+        "artifacts": _unique({"location": _artifact(file_of(source))} for source in report.by_file if source),
         "columnKind": "unicodeCodePoints",
         "results": [_result(each, index) for each in report.findings if not _about_the_run(each)],
     }
@@ -71,13 +71,13 @@ def _version() -> dict[str, str]:
 def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "ruleId": clean(finding.lint),
-        "ruleIndex": index[finding.lint],
+        "ruleIndex": index[clean(finding.lint)],
         "level": LEVELS[finding.severity],
         "message": message(finding.message, finding.help),
         "locations": [_location(finding)],
         "partialFingerprints": {"graphc/v1": finding.fingerprint},
     }
-    related = [_related(note, note.where) for note in finding.notes if note.where]
+    related = _unique(_related(note, note.where) for note in finding.notes if note.where)
     if related:
         found["relatedLocations"] = related
     if finding.fix and finding.fix.edits:
@@ -85,6 +85,11 @@ def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, Any]:
     properties = {"measured": finite(finding.measured), "limit": finite(finding.limit)}
     known = {name: value for name, value in properties.items() if value is not None}
     return {**found, "properties": known} if known else found
+
+
+def _unique(values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The values without those that came before: the schema allows no two that are equal."""
+    return list({repr(value): value for value in values}.values())
 
 
 # ---------------------------------------------------------------- places
