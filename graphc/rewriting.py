@@ -195,6 +195,16 @@ class Rewrite:
             raise Refusal("it would not be cheaper here")
         return proposal
 
+    def would_fire(self, node: ir.Node, opset: int, **options: Any) -> bool:
+        """Whether it would replace `node`: tried, and thrown away. `options` as of a call; the graph stays as it is."""
+        if node.op_type not in self.roots or node.domain:
+            return False
+        try:
+            splice.discard(self.propose(node, opset, self.bind(options)))
+        except Refusal:
+            return False
+        return True
+
     def __call__(self, *, judge: Judge | None = None, **options: Any) -> RewritePass:
         """This rewrite as a pass of any onnx_ir PassManager; `judge` is a target's, by default that of the cost."""
         return RewritePass(self, self.bind(options, priced=judge is not None), judge or by_cost)

@@ -152,6 +152,12 @@ def apply(graph: GraphLike, proposal: Proposal, name: str, taken: Taken) -> None
     _drop_unused_initializers(graph, fed)
 
 
+def discard(proposal: Proposal) -> None:
+    """Throw a proposal away: its nodes no longer count among the users of what they read."""
+    for node in proposal.nodes:
+        _detach(node)
+
+
 def _describe(old: ir.Value, new: ir.Value) -> None:
     """Carry over what is known of the old value; what the interface declares stays as it is."""
     if old.is_graph_output():

@@ -1,0 +1,48 @@
+"""A large convolution to few channels.
+
+Why    kernels compute outputs in lanes of 8 or 16: three outputs leave most of them idle. With the rows of the filter
+       kept apart and added after, 9×9 to 3 channels takes a third of the time, 3×3 half (the last layer of most
+       networks that make images).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphc import CaseBuilder, Problem, Subject, lint
+from graphc_passes.nodes.deployed import sites
+from graphc_passes.nodes.workload import WORTH
+from graphc_passes.rewrites.blocked.replace_narrow_conv_with_row_split import replace_narrow_conv_with_row_split
+
+
+@lint(
+    category="convolution",
+    severity="info",
+    help="keep the rows of the filter apart, and add them after",
+    fix=replace_narrow_conv_with_row_split.name,
+)
+def narrow_output(subject: Subject) -> Iterator[Problem]:
+    for node in sites(subject, replace_narrow_conv_with_row_split, worth=WORTH):
+        outputs = node.outputs[0].shape
+        shown = f"{outputs[1]} channels" if outputs is not None and len(outputs) > 1 else "few channels"
+        yield Problem(f"it makes {shown}, which fill few of the lanes that compute them", at=node)
+
+
+@narrow_output.bad
+def three_channels(g: CaseBuilder) -> object:
+    return g.Conv(g.input(1, 32, 128, 128), g.weight(3, 32, 9, 9), g.weight(3), pads=(4, 4, 4, 4))
+
+
+@narrow_output.bad
+def one_channel_of_any_size(g: CaseBuilder) -> object:
+    return g.Conv(g.input("N", 64, "H", "W"), g.weight(1, 64, 5, 5), pads=(2, 2, 2, 2))
+
+
+@narrow_output.good
+def sixteen_channels(g: CaseBuilder) -> object:
+    return g.Conv(g.input(1, 32, 128, 128), g.weight(16, 32, 3, 3), g.weight(16), pads=(1, 1, 1, 1))
+
+
+@narrow_output.good
+def of_a_small_map(g: CaseBuilder) -> object:
+    return g.Conv(g.input(1, 32, 16, 16), g.weight(3, 32, 3, 3), g.weight(3), pads=(1, 1, 1, 1))

@@ -1,0 +1,99 @@
+"""A large filter that is a product of a column and a row: of numerical rank 1.
+
+Why    a k×k filter of rank 1 is a k×1 and a 1×k after each other, with k/2 times fewer multiply-adds: blurs, boxes,
+       fixed derivatives, and layers that were made of a low rank (Jaderberg et al., BMVC 2014). Small filters and small
+       maps gain less than the map between costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from graphc import CaseBuilder, Convolution, Problem, Subject, View, constant, lint
+from graphc_passes.nodes.workload import ANY_SIZE, WORTH, of_one
+from graphc_passes.rewrites.merging.split_separable_conv import split_separable_conv
+
+GAIN = 2  # times fewer multiply-adds, at least
+NEAR = 1e-2  # of the square of the largest weight: what is farther off is not looked at closely
+BLOCK = 8  # channels on each side, of which nearly every other filter shows that it is none
+
+
+@lint(
+    category="convolution",
+    severity="info",
+    help="convolve along one axis, then along the other",
+    fix=split_separable_conv.name,
+)
+def separable_kernel(subject: Subject) -> Iterator[Problem]:
+    for node, opset in subject.nodes("Conv") if _has_weights(subject) else ():
+        view = View(node, opset)
+        found = of_one(view, ANY_SIZE)
+        if found is None or found.macs < WORTH or not _gains(found):
+            continue
+        filter_ = constant(view.required("W"))
+        if filter_ is not None and _is_product(filter_, found) and split_separable_conv.would_fire(node, opset):
+            kernel = "×".join(str(axis.taps) for axis in found.axes)
+            yield Problem(f"its {kernel} filter is the product of one along each axis", at=node)
+
+
+def _has_weights(subject: Subject) -> bool:
+    """Whether the weights are somebody's: those that a spec is initialised with say nothing."""
+    network = subject.network
+    return network is None or all(source.weights.file is not None for source in network.weights)
+
+
+def _gains(conv: Convolution) -> bool:
+    """Whether a column and a row are enough fewer multiply-adds, with one channel for each group between."""
+    if len(conv.axes) != 2:
+        return False
+    rows, columns = (axis.taps for axis in conv.axes)
+    inner, outer = conv.in_channels // conv.groups, conv.out_channels // conv.groups
+    return inner * outer * rows * columns >= GAIN * (inner * rows + outer * columns)
+
+
+def _is_product(filter_: np.ndarray, conv: Convolution) -> bool:
+    """Whether, for each group, [inputs and rows, outputs and columns] comes near a column times a row."""
+    grouped = filter_.reshape(conv.groups, -1, *filter_.shape[1:])
+    return all(_is_near(part.astype(np.float64)) for part in (grouped[:1, :BLOCK, :BLOCK], grouped))
+
+
+def _is_near(grouped: np.ndarray) -> bool:
+    groups, outer, inner, rows, columns = grouped.shape
+    matrix = grouped.transpose(0, 2, 3, 1, 4).reshape(groups, inner * rows, outer * columns)
+    row, column = np.unravel_index(np.abs(matrix).reshape(groups, -1).argmax(axis=1), matrix.shape[1:])
+    each = np.arange(groups)
+    pivot = matrix[each, row, column].reshape(-1, 1, 1)
+    products = matrix[each, :, column][:, :, None] * matrix[each, row, :][:, None, :]
+    return bool((np.abs(matrix * pivot - products) <= NEAR * pivot**2).all())
+
+
+def _blurred(g: CaseBuilder, kernel: np.ndarray, size: int) -> object:
+    filter_ = np.tile(kernel.astype(np.float32), (16, 1, 1, 1))
+    half = len(kernel) // 2
+    return g.Conv(g.input(1, 16, size, size), g.constant(filter_), group=16, pads=(half,) * 4)
+
+
+BINOMIAL = np.array((1, 6, 15, 20, 15, 6, 1)) / 64
+
+
+@separable_kernel.bad
+def a_blur(g: CaseBuilder) -> object:
+    return _blurred(g, np.outer(BINOMIAL, BINOMIAL), 128)
+
+
+@separable_kernel.good
+def a_disc(g: CaseBuilder) -> object:
+    rows, columns = np.ogrid[-3:4, -3:4]
+    return _blurred(g, (rows**2 + columns**2 <= 10) / 37, 128)
+
+
+@separable_kernel.good
+def over_a_small_map(g: CaseBuilder) -> object:
+    return _blurred(g, np.outer(BINOMIAL, BINOMIAL), 16)
+
+
+@separable_kernel.good
+def of_three_taps(g: CaseBuilder) -> object:
+    return _blurred(g, np.outer((1, 2, 1), (1, 2, 1)) / 16, 512)
