@@ -52,6 +52,7 @@ from .spec.layers import Field as Field
 from .spec.layers import Layer as Layer
 from .spec.usage import Declared as Declared
 from .tape import Tape as Tape
+from .target import find_target as find_target
 from .view import Refusal as Refusal
 from .view import View as View
 from .view import constant as constant

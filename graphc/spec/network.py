@@ -16,7 +16,7 @@ from graphc.spec.diagnose import located
 from graphc.spec.emit import Emitter
 from graphc.spec.language import Optimizer, Spec, Target
 from graphc.spec.parameters import Parameter
-from graphc.spec.tree import MappingNode
+from graphc.spec.tree import MappingNode, Plain, bare
 from graphc.spec.usage import Declared, unread
 from graphc.spec.weights import Weights, fill
 
@@ -84,6 +84,10 @@ class Network:
     def unread(self) -> list[Declared]:
         """What the spec declares and never reads, whatever the variant: parameters, derived values, blocks, ..."""
         return unread(self.tree)
+
+    def bare(self) -> Iterator[tuple[str, Plain, Where]]:
+        """Every key and scalar of the spec that is written without quotes: as written, its value, its place."""
+        return bare(self.tree)
 
     def dead(self) -> Iterator[ir.Node]:
         """The nodes, those of training too, that no output and no loss depends on."""

@@ -57,3 +57,19 @@ def plain(tree: Tree) -> object:
     if isinstance(tree, SequenceNode):
         return [plain(item) for item in tree]
     return {key: plain(value) for key, value in tree.entries.items()}
+
+
+def bare(tree: Tree) -> Iterator[tuple[str, Plain, Where]]:
+    """Every key and scalar without quotes: as written, its value, its place."""
+    if isinstance(tree, ScalarNode):
+        if tree.written:
+            yield tree.written, tree.value, tree.where
+    elif isinstance(tree, SequenceNode):
+        for each in tree:
+            yield from bare(each)
+    else:
+        for key, each in tree.entries.items():
+            where = tree.keys[key]
+            if where.text[where.column - 1 : where.column] not in ("'", '"'):
+                yield key, key, where
+            yield from bare(each)
