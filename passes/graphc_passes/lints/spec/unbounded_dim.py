@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from graphc import Problem, Subject, lint
 
-GROWING = ("macs", "training_macs", "activation_memory", "training_memory", "latency")
+FIXED = ("params", "nodes", "file_size")  # budgets of what is the same at every size
 
 
 @lint(
@@ -19,7 +19,7 @@ GROWING = ("macs", "training_macs", "activation_memory", "training_memory", "lat
 def unbounded_dim(subject: Subject) -> Iterator[Problem]:
     assert subject.network is not None  # what makes it a look at a spec
     budgets = subject.settings.budgets
-    held = [name.replace("_", "-") for name in GROWING if getattr(budgets, name) is not None]
+    held = [name.replace("_", "-") for name, bound in budgets if bound is not None and name not in FIXED]
     for name, dim in subject.network.spec.dims.items():
         if held and dim.max is None:
             where = subject.network.place("dims", name)
