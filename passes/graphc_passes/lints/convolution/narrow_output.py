@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import CaseBuilder, Problem, Subject, lint
-from graphc_passes.nodes.deployed import sites
-from graphc_passes.nodes.workload import WORTH
+import onnx_ir as ir
+
+from graphc import CaseBuilder, Problem, Subject, View, lint
+from graphc_passes.nodes.deployed import deployed
+from graphc_passes.nodes.workload import WORTH, macs_of
 from graphc_passes.rewrites.blocked.replace_narrow_conv_with_row_split import replace_narrow_conv_with_row_split
 
 
@@ -22,10 +24,21 @@ from graphc_passes.rewrites.blocked.replace_narrow_conv_with_row_split import re
     fix=replace_narrow_conv_with_row_split.name,
 )
 def narrow_output(subject: Subject) -> Iterator[Problem]:
-    for node in sites(subject, replace_narrow_conv_with_row_split, worth=WORTH):
-        outputs = node.outputs[0].shape
-        shown = f"{outputs[1]} channels" if outputs is not None and len(outputs) > 1 else "few channels"
-        yield Problem(f"it makes {shown}, which fill few of the lanes that compute them", at=node)
+    most = replace_narrow_conv_with_row_split.options["most_outputs"]
+    for node, opset in deployed(subject, "Conv"):
+        outputs = _outputs(node)
+        if outputs is None or outputs > most or macs_of(View(node, opset)) < WORTH:
+            continue
+        if replace_narrow_conv_with_row_split.would_fire(node, opset):
+            yield Problem(f"its {outputs} channels fill few of the lanes that compute them", at=node)
+
+
+def _outputs(conv: ir.Node) -> int | None:
+    """The channels that it makes, where its filter says so."""
+    filter_ = conv.inputs[1] if len(conv.inputs) > 1 else None
+    if filter_ is None or filter_.shape is None or not len(filter_.shape):
+        return None
+    return filter_.shape[0] if isinstance(filter_.shape[0], int) else None
 
 
 @narrow_output.bad

@@ -29,11 +29,14 @@ BLOCK = 8  # channels on each side, of which nearly every other filter shows tha
 def separable_kernel(subject: Subject) -> Iterator[Problem]:
     for node, opset in subject.nodes("Conv") if _has_weights(subject) else ():
         view = View(node, opset)
-        found = of_one(view, ANY_SIZE)
-        if found is None or found.macs < WORTH or not _gains(found):
+        weights = view.input("W")
+        filter_ = constant(weights) if weights is not None else None
+        if filter_ is None or not _may_be(filter_):
             continue
-        filter_ = constant(view.required("W"))
-        if filter_ is not None and _is_product(filter_, found) and split_separable_conv.would_fire(node, opset):
+        found = of_one(view, ANY_SIZE)
+        if found is None or found.macs < WORTH or not _gains(found) or not _is_product(filter_, found):
+            continue
+        if split_separable_conv.would_fire(node, opset):
             kernel = "×".join(str(axis.taps) for axis in found.axes)
             yield Problem(f"its {kernel} filter is the product of one along each axis", at=node)
 
@@ -44,10 +47,17 @@ def _has_weights(subject: Subject) -> bool:
     return network is None or all(source.weights.file is not None for source in network.weights)
 
 
+def _may_be(filter_: np.ndarray) -> bool:
+    """Whether a minor of the filter from the first channel to the first comes near 0, as all do of a product."""
+    if filter_.ndim != 4 or filter_.size == 0 or min(filter_.shape[2:]) < 2:
+        return False
+    first = filter_[0, 0].astype(np.float64)
+    minor = first[0, 0] * first[1, 1] - first[0, 1] * first[1, 0]
+    return bool(abs(minor) <= NEAR * np.abs(first).max() ** 2)
+
+
 def _gains(conv: Convolution) -> bool:
     """Whether a column and a row are enough fewer multiply-adds, with one channel for each group between."""
-    if len(conv.axes) != 2:
-        return False
     rows, columns = (axis.taps for axis in conv.axes)
     inner, outer = conv.in_channels // conv.groups, conv.out_channels // conv.groups
     return inner * outer * rows * columns >= GAIN * (inner * rows + outer * columns)
