@@ -7,7 +7,8 @@ parameters and derived values, and those hide the spec's; variables hide ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,7 +57,8 @@ class Declared:
         return self.where.text.rfind(",", 0, self.where.column - 1) + 1, value.where.column + len(value.written)
 
 
-Names = Mapping[str, Declared | None]  # what a variable's name stands for; None: a loop variable
+Names = MutableMapping[str, Declared]
+LOOP = Declared("value", "", "", Where(""), None)  # any loop variable: whether it is read is not told
 
 
 def unread(tree: MappingNode) -> list[Declared]:
@@ -72,7 +74,7 @@ class _Usage:
         self.tree = tree
         self.calls = {each.name: each for key, kind in CALLED.items() for each in _declared(kind, tree.get(key))}
         self.names = _names(tree)
-        self.ids: Mapping[str, Declared] = {}  # the inputs of the block that is looked at
+        self.ids: Names = {}  # the inputs of the block that is looked at
         self.declared = [*self.calls.values(), *self.names.values()]
         self.read: set[Declared] = set()
 
@@ -120,7 +122,7 @@ class _Usage:
         ]
         own = _names(block, name)
         self.declared += [*ids, *own.values()]
-        self.ids, names = {each.name: each for each in ids}, {**self.names, **own}
+        self.ids, names = {each.name: each for each in ids}, ChainMap(own, self.names)
         for key in ("params", "let"):
             self.values(_get(block, key), names)
         self.body(_get(block, "do"), names)
@@ -140,7 +142,7 @@ class _Usage:
                 self.item(item, names)
 
     def item(self, item: MappingNode, names: Names) -> None:
-        inner = {**names, variable: None} if (variable := _loop(item.get("repeat"))) else names
+        inner = ChainMap({variable: LOOP}, names) if (variable := _loop(item.get("repeat"))) else names
         for key, entry in item.entries.items():
             if key in ("do", *STRUCTURES):
                 self.form(entry, inner)
@@ -178,7 +180,9 @@ class _Usage:
 
     def expression(self, text: str, names: Names) -> None:
         """The names in an expression: variables hide ids."""
-        self.mention(names_in(text), {**self.ids, **names})
+        found = names_in(text)
+        self.mention((name for name in found if name in names), names)
+        self.mention((name for name in found if name not in names), self.ids)
 
     def mention(self, found: Iterable[str], names: Names) -> None:
         """Names that are written where they are read; an id's members come after a dot."""

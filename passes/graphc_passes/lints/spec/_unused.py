@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from graphc import Declared, Edit, Fix, Problem, Subject, Where
 
@@ -10,20 +10,19 @@ from graphc import Declared, Edit, Fix, Problem, Subject, Where
 def unused(subject: Subject, *kinds: str) -> Iterator[Problem]:
     """Everything of these kinds that the spec's own file declares and never reads."""
     assert subject.network is not None  # what makes it a look at a spec
+    given = {name for values in subject.network.spec.variants.values() for name in values}
     for each in subject.network.unread():
         if each.kind in kinds and each.where.file == subject.tree.where.file:
             what = f"{each.kind} '{each.name}'" + (f" of block '{each.block}'" if each.block else "")
             does = "calls" if each.kind in ("block", "import") else "reads"
-            yield Problem(f"nothing {does} {what}", at=each.where, fix=_fix(subject, each))
+            yield Problem(f"nothing {does} {what}", at=each.where, fix=_fix(subject, each, given))
 
 
-def _fix(subject: Subject, each: Declared) -> Fix | None:
-    """Its removal, where it stands in one line and nothing else names it; unsafe where others may set it."""
-    assert subject.network is not None
+def _fix(subject: Subject, each: Declared, given: Container[str]) -> Fix | None:
+    """Its removal, where it is one line that no call and no variant relies on; unsafe where others may set it."""
     if each.section is None or len(each.section.keys) < 2 or "&" in each.where.text:
         return None  # an empty section is none, and an anchor may be named elsewhere
-    given = each.block or any(each.name in values for values in subject.network.spec.variants.values())
-    if each.kind == "parameter" and given:
+    if each.kind == "parameter" and (each.block or each.name in given):
         return None
     alone = not each.where.text[: each.where.column - 1].strip()
     columns = _whole(subject, each.where) if alone else each.columns
