@@ -17,6 +17,7 @@ class Limits:
     spec_nodes: int = 50_000
     spec_aliases: int = 64
     graph_nodes: int = 20_000
+    graph_depth: int = 16  # graphs in graphs: branches and loop bodies
     block_depth: int = 32
     weight_bytes: int = 2 << 30
     archive_ratio: int = 200  # uncompressed : compressed, above 64 MiB uncompressed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -23,16 +23,19 @@ from graphc.limits import Limits
 
 Identifier = tuple[str, str, str]  # domain, name, overload
 
+MAX_OPSET = (1 << 31) - 1
 TYPED_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 
 
 def scan(model: onnx.ModelProto, directory: Path, limits: Limits) -> None:
     """Refuse a model that is too large once expanded, or whose tensors are not what they declare.
 
-    Raises GraphcError: run/not-a-model, security/expansion-bomb, security/tensor-larger-than-file,
+    Raises GraphcError: run/not-a-model, security/nesting, security/expansion-bomb, security/tensor-larger-than-file,
     spec/limit-exceeded, and what `external.check_external` raises.
     """
     _check_texts(model)
+    _check_opsets(model)
+    _check_depth(model, limits)
     bodies = {
         (_domain(f.domain), f.name, f.overload): _Body().read(f.node).attributes(f.attribute_proto)
         for f in model.functions
@@ -61,6 +64,31 @@ def _check_texts(message: Message) -> None:
                     raise GraphcError(f"{descriptor.full_name} is not UTF-8: {text[:40]!r}", code="run/not-a-model")
 
 
+def _check_opsets(model: onnx.ModelProto) -> None:
+    """Opsets are numbers that ONNX's own code can take."""
+    for each in (*model.opset_import, *(each for function in model.functions for each in function.opset_import)):
+        if not 0 <= each.version <= MAX_OPSET:
+            raise GraphcError(f"'{each.domain}' has no opset {each.version}", code="run/not-a-model")
+
+
+def _check_depth(model: onnx.ModelProto, limits: Limits) -> None:
+    """Graphs lie in graphs at most so deep."""
+    level: list[onnx.NodeProto] = [*model.graph.node, *(node for each in model.functions for node in each.node)]
+    for _ in range(limits.graph_depth):
+        inner = [graph for node in level for graph in _graphs(node.attribute)]
+        if not inner:
+            return
+        level = [node for graph in inner for node in graph.node]
+    raise GraphcError(f"graphs lie in graphs more than {limits.graph_depth} deep", code="security/nesting")
+
+
+def _graphs(attributes: Iterable[onnx.AttributeProto]) -> Iterator[onnx.GraphProto]:
+    for attribute in attributes:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
 @dataclass
 class _Body:
     """What the nodes of a graph or a function hold, those of nested graphs included."""
@@ -79,7 +107,7 @@ class _Body:
             self.attributes(node.attribute)
         return self
 
-    def attributes(self, attributes: Iterable[onnx.AttributeProto]) -> _Body:
+    def attributes(self, attributes: Sequence[onnx.AttributeProto]) -> _Body:
         for attribute in attributes:
             if attribute.type == onnx.AttributeProto.UNDEFINED:
                 raise GraphcError(f"attribute '{attribute.name}' has no type", code="run/not-a-model")
@@ -87,8 +115,8 @@ class _Body:
             self.tensors += attribute.tensors
             self.tensors += _parts(attribute.sparse_tensors)
             self.tensors += _parts([attribute.sparse_tensor]) if attribute.HasField("sparse_tensor") else []
-            for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
-                self.graph(graph)
+        for graph in _graphs(attributes):
+            self.graph(graph)
         return self
 
 

@@ -222,11 +222,10 @@ def opened(source: str, layers: Sequence[Layer] = (), limits: Limits = DEFAULT) 
     except GraphcError as error:
         return Subject(source, errors=error.all, layers=layers, limits=limits)
     errors = tuple(pass_errors(network))
-    if any(each.weights.file is not None for each in network.weights):
-        try:
-            network.fill(limits=limits)
-        except GraphcError as error:
-            errors += error.all
+    try:
+        network.check_weights(limits)
+    except GraphcError as error:
+        errors += error.all
     return Subject(source, network=network, errors=errors, layers=layers, limits=limits)
 
 

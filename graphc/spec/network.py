@@ -18,7 +18,7 @@ from graphc.spec.language import Optimizer, Spec, Target
 from graphc.spec.parameters import Parameter
 from graphc.spec.tree import MappingNode, Plain, bare
 from graphc.spec.usage import Declared, unread
-from graphc.spec.weights import Weights, fill
+from graphc.spec.weights import Weights, check_size, fill
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,16 @@ class Network:
                 seed=seed,
                 where=source.where,
             )
+
+    def check_weights(self, limits: Limits = DEFAULT) -> None:
+        """Read the weight files, if there are any; weights that would only be initialised are not made.
+
+        Raises what `fill` raises.
+        """
+        if any(source.weights.file is not None for source in self.weights):
+            self.fill(limits=limits)
+        else:
+            check_size(self.parameters.values(), limits)
 
     def model(self) -> ir.Model:
         """The inference model, a copy: inputs and outputs carry their ids, nodes their scope paths.

@@ -80,7 +80,7 @@ def fill(
     """
     wanted = {parameter.path: parameter for parameter in parameters}
     try:
-        _check_size(wanted.values(), limits)
+        check_size(wanted.values(), limits)
         loaded = _load(wanted, weights, root, project, limits)
         for path, parameter in wanted.items():
             values = loaded.get(path)
@@ -93,7 +93,8 @@ def fill(
         raise
 
 
-def _check_size(parameters: Iterable[Parameter], limits: Limits) -> None:
+def check_size(parameters: Iterable[Parameter], limits: Limits) -> None:
+    """Raises GraphcError (spec/limit-exceeded) for parameters that take more bytes than weights may."""
     size = sum(math.prod(parameter.shape) * _dtype(parameter).bitwidth // 8 for parameter in parameters)
     if size > limits.weight_bytes:
         raise GraphcError(
