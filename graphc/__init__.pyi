@@ -3,6 +3,10 @@
 from . import laws as laws
 from .analysis.annotation import TrainingCostPass as TrainingCostPass
 from .analysis.cost_report import CostReport as CostReport
+from .analysis.flow import gradient_flow as gradient_flow
+from .analysis.receptive_field import preferred_sizes as preferred_sizes
+from .analysis.receptive_field import receptive_fields as receptive_fields
+from .analysis.roofline import bounds as bounds
 from .analysis.training import cost as cost
 from .axis import Axis as Axis
 from .axis import Phases as Phases
@@ -13,6 +17,7 @@ from .cases import neighbours as neighbours
 from .compilation import Compilation as Compilation
 from .compilation import compile as compile
 from .convolution import Convolution as Convolution
+from .convolution import channel_conflict as channel_conflict
 from .convolution import pool_axes as pool_axes
 from .convolution import read_convolution as read_convolution
 from .convolution import transpose_filter as transpose_filter
@@ -20,7 +25,14 @@ from .errors import GraphcError as GraphcError
 from .errors import Note as Note
 from .errors import Where as Where
 from .folding import evaluate_node as evaluate_node
+from .inference import InferenceError as InferenceError
+from .inference import infer_anew as infer_anew
 from .limits import Limits as Limits
+from .linting.budgets import Verdict as Verdict
+from .linting.budgets import training_cost as training_cost
+from .linting.budgets import verdicts as verdicts
+from .linting.cost_baseline import kept_and_new as kept_and_new
+from .linting.devices import device_of as device_of
 from .linting.engine import findings as findings
 from .linting.finding import Edit as Edit
 from .linting.finding import Finding as Finding

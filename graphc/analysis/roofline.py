@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 from pydantic.types import NonNegativeFloat
 
 from graphc.analysis.cost_report import DIRECTIONS, CostReport
@@ -29,7 +29,7 @@ PROFILES = Path(__file__).parents[1] / "targets" / "devices"
 
 class Device(BaseModel):
     """A device's peaks: multiply-adds per second by precision (fp32, fp16, bf16, int8), bytes per second to memory, and
-    the seconds that any node takes."""
+    the seconds that any node takes. `memory_bytes` is what it holds, where that is known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -37,6 +37,11 @@ class Device(BaseModel):
     macs_per_second: dict[str, PositiveFloat]
     bytes_per_second: PositiveFloat
     seconds_per_node: NonNegativeFloat = 0.0
+    memory_bytes: PositiveInt | None = None
+
+    def ridge(self, precision: str) -> float:
+        """The operations per byte from which on it computes as fast as it can. Raises GraphcError as `peak`."""
+        return self.peak(precision) / self.bytes_per_second
 
     def peak(self, precision: str) -> float:
         """Operations per second. Raises GraphcError (run/usage) for a precision that the profile does not have."""

@@ -73,7 +73,7 @@ def read(
     network = opened.source if isinstance(opened.source, Network) else None
     model = opened.source if isinstance(opened.source, ir.Model) else _model(opened.source, training)
     if model is source and _changes(model, opened, training, precision):
-        model = model.clone()
+        model = _copy(model)
     _simplify(model)
     kept = stored(model, freeze) if network is None else _of_spec(network, model, freeze)
     shapes = input_shapes(model, opened.dims, opened.batch)
@@ -192,6 +192,18 @@ def _optimizer(network: Network) -> str | None:
 
 
 # ---------------------------------------------------------------- changes
+
+
+def _copy(model: ir.Model) -> ir.Model:
+    """A copy that may be changed. Raises GraphcError (graph/dangling-input) where a node reads what nothing makes."""
+    try:
+        return model.clone()
+    except RuntimeError:
+        raise GraphcError(
+            "the model reads values that nothing makes, or makes after they are read",
+            code="graph/dangling-input",
+            hint="graphc lint says which",
+        ) from None
 
 
 def _changes(model: ir.Model, opened: _Opened, training: bool, precision: Precision | None) -> bool:

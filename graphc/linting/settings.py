@@ -32,6 +32,16 @@ class Settings(language.Lint):
     target: str | None = Field(None, description="a target that graphc ships, or the file of one")
     baseline: str | None = Field(None, description="file of findings that are known, relative to the config file")
     run: bool = Field(False, description="run the model too: measured latencies, numerics")
+    dims: dict[str, language.DimOrSize] = Field(
+        {}, description="ranges or sizes of symbolic dims, before a model's own"
+    )
+    device: str | None = Field(None, description="a device that graphc ships, or the profile of one")
+    cost_baseline: str | None = Field(
+        None, alias="cost-baseline", description="what `graphc cost --format json` printed, or a folder of such files"
+    )
+    cost_tolerance: float = Field(
+        0.0, ge=0, alias="cost-tolerance", description="percent by which costs may exceed the baseline"
+    )
 
     def merged(self, over: Settings) -> Settings:
         """These settings with those that `over` sets."""
@@ -62,6 +72,14 @@ class Resolved:
 
     settings: Settings = DEFAULTS
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, name: str, source: str) -> Path | None:
+        """The file that a setting names: from the folder of the config file that says it, or that of `source`."""
+        value: str | None = getattr(self.settings, name)
+        if value is None:
+            return None
+        origin = Path(self.origins.get(name, ""))
+        return (origin if origin.name in FILES else Path(source)).parent / value
 
     def rows(self) -> Iterator[tuple[str, Any, str]]:
         """Each setting by the name that files use, its value, and where that came from."""

@@ -1,0 +1,148 @@
+"""How far around itself an output of a spec looks into an input: its effective receptive field, axis by axis.
+
+If all taps weigh the same, what an output depends on is the sum of independent steps, one per layer: K taps at distance
+d are a step of variance d²·(K² − 1)/12, in pixels of the layer's input, and variances add up. Some 95 % of it lies
+within two standard deviations on either side, far less than the outermost pixel that could matter: the field of many
+small layers grows with the root of their number. Where branches meet, their variances are averaged.
+
+Followed are operators that keep positions; behind any other, a field is not known. What is the same at all positions,
+such as a global average, has none. Source: W. Luo, Y. Li, R. Urtasun, R. Zemel, Understanding the Effective Receptive
+Field in Deep Convolutional Neural Networks, NIPS 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import sqrt
+
+import onnx_ir as ir
+
+from graphc.errors import GraphcError
+from graphc.spec import Network
+from graphc.view import Refusal, View
+
+DEVIATIONS = 4  # of the field's width: two on either side, some 95 % of a normal distribution
+WINDOWS = frozenset(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"))
+SAMPLING = frozenset(("DepthToSpace", "Resize", "SpaceToDepth", "Upsample"))
+MERGES = frozenset(("Add", "Concat", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum", "Where"))
+# fmt: off
+LOCAL = frozenset((
+    "Abs", "BatchNormalization", "Cast", "Celu", "Clip", "Dropout", "Elu", "Erf", "Exp", "Gelu",
+    "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN", "LeakyRelu",
+    "Log", "Mish", "Neg", "PRelu", "Pad", "Pow", "Relu", "Selu", "Sigmoid", "Slice", "Softplus", "Softsign", "Sqrt",
+    "Tanh", "ThresholdedRelu",
+))
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Field:
+    """Along one axis: the variance in pixels of the input, and how many of these two neighbours are apart."""
+
+    variance: float = 0.0
+    jump: Fraction = Fraction(1)
+
+    @property
+    def width(self) -> float:
+        """The pixels that matter."""
+        return 1 + DEVIATIONS * sqrt(self.variance)
+
+    def through(self, taps: int, distance: Fraction, jump: Fraction) -> Field:
+        """Behind that many taps at that distance, in pixels of what is read, and neighbours `jump` times as far."""
+        variance = float(distance * self.jump) ** 2 * (taps**2 - 1) / 12
+        return Field(self.variance + variance, self.jump * jump)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields along the spatial axes, of an input of the network."""
+
+    input: ir.Value
+    axes: tuple[Field, ...]
+
+
+def receptive_fields(network: Network) -> dict[ir.Value, Fields]:
+    """The fields of the outputs of a network whose fields are known and that look into an input of as many axes."""
+    found: dict[ir.Value, Fields] = {
+        value: Fields(value, (Field(),) * (len(value.shape) - 2))
+        for value in network.inputs
+        if value.shape is not None and len(value.shape) > 2
+    }
+    for node in network.nodes:
+        reads = [found[value] for value in node.inputs if value in found]
+        if not reads or not node.outputs:
+            continue
+        try:
+            behind = _behind(node, reads, network)
+        except (Refusal, GraphcError):
+            behind = None
+        if behind is not None:
+            found[node.outputs[0]] = behind
+    return {value: found[value] for value in network.outputs if value in found and value is not found[value].input}
+
+
+def _behind(node: ir.Node, reads: list[Fields], network: Network) -> Fields | None:
+    if node.domain or len({(each.input, len(each.axes)) for each in reads}) != 1:
+        return None
+    if node.op_type in WINDOWS:
+        return _windowed(View(node, network.emitter.opset), reads[0], network)
+    if node.op_type in SAMPLING:
+        return _sampled(node, reads[0], network)
+    if node.op_type in LOCAL:
+        return reads[0]
+    return _merged(reads) if node.op_type in MERGES else None
+
+
+def _windowed(view: View, read: Fields, network: Network) -> Fields | None:
+    kernel = view.attr("kernel_shape")
+    if kernel is None:
+        kernel = _sizes(view.node.inputs[1], network)[2:]
+    ones = (1,) * len(kernel)
+    strides, dilations = view.attr("strides") or ones, view.attr("dilations") or ones
+    if not len(kernel) == len(strides) == len(dilations) == len(read.axes):
+        return None
+    transposed = view.op_type == "ConvTranspose"
+    axes = [
+        field.through(taps, Fraction(dilation, stride), Fraction(1, stride))
+        if transposed
+        else field.through(taps, Fraction(dilation), Fraction(stride))
+        for field, taps, stride, dilation in zip(read.axes, kernel, strides, dilations, strict=True)
+    ]
+    return Fields(read.input, tuple(axes))
+
+
+def _sampled(node: ir.Node, read: Fields, network: Network) -> Fields | None:
+    """By the sizes before and after, whatever says them; taps of an interpolation count for nothing."""
+    before, after = _sizes(node.inputs[0], network)[2:], _sizes(node.outputs[0], network)[2:]
+    if len(before) != len(read.axes) or not all(after):
+        return None
+    jumps = [Fraction(old, new) for old, new in zip(before, after, strict=True)]
+    return Fields(read.input, tuple(f.through(1, Fraction(1), jump) for f, jump in zip(read.axes, jumps, strict=True)))
+
+
+def _merged(reads: list[Fields]) -> Fields | None:
+    """Branches that weigh the same."""
+    axes = []
+    for fields in zip(*(each.axes for each in reads), strict=True):
+        if len({field.jump for field in fields}) != 1:
+            return None
+        axes.append(Field(_mean(field.variance for field in fields), fields[0].jump))
+    return Fields(reads[0].input, tuple(axes))
+
+
+def _mean(numbers: Iterable[float]) -> float:
+    found = list(numbers)
+    return sum(found) / len(found)
+
+
+def _sizes(value: ir.Value | None, network: Network) -> tuple[int, ...]:
+    """At the preferred sizes of the dims, the first of the emitter's points. Raises GraphcError."""
+    assert value is not None
+    return tuple(network.emitter.sizes(value)[0])
+
+
+def preferred_sizes(network: Network, value: ir.Value) -> Mapping[int, int]:
+    """The sizes of a value by axis where the dims are as preferred. Raises GraphcError where they are not known."""
+    return dict(enumerate(_sizes(value, network)))
