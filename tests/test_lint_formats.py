@@ -185,6 +185,13 @@ def test_full_tells_all_that_is_known() -> None:
     )
 
 
+def test_file_without_a_line_has_no_snippet() -> None:
+    finding = Finding(
+        "cost/over-budget", "error", "too much", where=Where("net.yaml", text="budget macs"), file="net.yaml"
+    )
+    assert render(of(finding), "full").splitlines()[:2] == ["net.yaml: error: cost/over-budget: too much", ""]
+
+
 def test_concise_is_a_line_each(report: LintReport) -> None:
     lines = render(report, "concise").splitlines()
     assert len(lines) == len(report.findings)

@@ -76,7 +76,7 @@ def _aside(finding: Finding, colour: bool) -> str:
 def _details(finding: Finding) -> Iterator[str]:
     if finding.help:
         yield f"  help: {clean(finding.help)}"
-    if finding.where and finding.where.text:
+    if finding.where and finding.where.line and finding.where.text:
         yield from snippet(finding.where)
     if finding.node:
         yield f"  node: {clean(finding.node)}"
