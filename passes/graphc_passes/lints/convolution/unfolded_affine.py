@@ -26,8 +26,8 @@ def unfolded_affine(subject: Subject) -> Iterator[Problem]:
         if not any(value is not None and _is_constant(value) for value in node.inputs):
             continue
         if fold_affine_into_conv.would_fire(node, opset):
-            before = next(shown(value) for value in node.inputs if value is not None and not _is_constant(value))
-            yield Problem(f"{before} before it could hold its constant", at=node)
+            data = next((value for value in node.inputs if value is not None and not _is_constant(value)), None)
+            yield Problem(f"{shown(data)} before it could hold its constant", at=node)
             continue
         readers = (reader for value in node.outputs for reader in value.consumers())
         convs = (reader for reader in readers if reader.op_type in CONVOLUTIONS)
