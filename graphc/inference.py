@@ -40,10 +40,9 @@ class Operand:
 
 UNKNOWN = Operand(None)
 _remembered: dict[object, list[Operand]] = {}
+# ONNX's inference is wrong about these at times.
+WINDOWED = frozenset({"AveragePool", "ConvTranspose", "LpPool", "MaxPool"})
 # ONNX ships these without shape inference; their output has the type and shape of their first input.
-WINDOWED = frozenset(
-    {"AveragePool", "ConvTranspose", "LpPool", "MaxPool"}
-)  # of which ONNX's inference is wrong at times
 LIKE_FIRST_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
 
