@@ -39,8 +39,8 @@ def four_taps(g: CaseBuilder) -> object:
 
 
 @asymmetric_pad.bad
-def two_taps_padded_by_name(g: CaseBuilder) -> object:
-    return g.Conv(g.input(1, 4, "H", "W"), g.weight(4, 4, 2, 2), auto_pad="SAME_UPPER")
+def two_taps_over_any_size(g: CaseBuilder) -> object:
+    return g.Conv(g.input(1, 4, "H", "W"), g.weight(4, 4, 2, 2), pads=(0, 0, 1, 1))
 
 
 @asymmetric_pad.good
