@@ -21,7 +21,7 @@ from graphc.compilation import Compilation
 from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
 from graphc.metadata import CERTIFICATE
-from graphc.pipeline import find_rewrite
+from graphc.pipeline import find_rewrite, rewrites
 from graphc.rewriting import Rewrite
 from graphc.runtime.equivalence import Report, check
 from graphc.runtime.tolerance import derive
@@ -83,7 +83,7 @@ def certify(made: Compilation, source: str) -> Certificate:
         Firing(rewrite=step.name, node=site.node, made=site.made) for step in made.record.steps for site in step.fired
     ]
     firings += [Firing(rewrite=step.name) for step in made.record.steps if step.modified and not step.is_rewrite]
-    rewrites = {firing.rewrite: find_rewrite(firing.rewrite) for firing in firings if firing.node}
+    fired = dict.fromkeys(step.name for step in made.record.steps if step.is_rewrite and step.fired)
     report = made.report
     certificate = Certificate(
         graphc=graphc.__version__,
@@ -91,7 +91,7 @@ def certify(made: Compilation, source: str) -> Certificate:
         original=digest(made.original),
         model=digest(made.model),
         passes=tuple(step.name for step in made.record.steps),
-        laws={name: _law(rewrite) for name, rewrite in rewrites.items()},
+        laws={name: _law(find_rewrite(name)) for name in fired},
         firings=tuple(firings),
         provider=report.provider if report is not None else "",
         measured=tuple(_measured(report)) if report is not None else (),
@@ -180,7 +180,7 @@ def recheck(certificate: Certificate, original: ir.Model, model: ir.Model, dims:
                 code="security/hash-mismatch",
                 hint="give the same source as to the build, with the same `params`, `dims` and `freeze_inputs`",
             )
-    declared = [_Other() if not firing.node else find_rewrite(firing.rewrite) for firing in certificate.firings]
+    declared = [find_rewrite(each.rewrite) if _is_of_rewrite(each) else _Other() for each in certificate.firings]
     return check(original, model, seeds=1, provider="reference", tolerance=derive(original, declared, model), dims=dims)
 
 
@@ -188,7 +188,7 @@ def _require_places(certificate: Certificate, original: ir.Model) -> None:
     """Raises GraphcError (security/hash-mismatch) for a firing at a node that neither the original has nor one made."""
     there = Counter(node.name or "" for node in walk.nodes(original))
     for firing in certificate.firings:
-        if not firing.made and not firing.node:
+        if not _is_of_rewrite(firing):
             continue
         if there[firing.node] < 1:
             raise GraphcError(
@@ -198,6 +198,11 @@ def _require_places(certificate: Certificate, original: ir.Model) -> None:
             )
         there[firing.node] -= 1
         there.update(firing.made)
+
+
+def _is_of_rewrite(firing: Firing) -> bool:
+    """Whether a rewrite fired; at a node without a name it may have made none, like a pass that has no places."""
+    return bool(firing.node or firing.made) or firing.rewrite in rewrites()
 
 
 class _Other:

@@ -11,6 +11,7 @@ import pytest
 from networks import expanded, telling_model
 
 import graphc
+from graphc.cases import Case
 from graphc.certificate import Certificate, beside, certify, digest, find_certificate, recheck
 from graphc.compilation import Compilation, compile
 from graphc.errors import GraphcError
@@ -94,6 +95,39 @@ def test_the_tolerance_is_what_the_rewrites_declare_not_what_the_certificate_say
     text["laws"] = {name: law | {"numerics": "approximates", "bound": 9.0} for name, law in text["laws"].items()}
     forged = Certificate.model_validate(text | {"model": digest(wrong)})
     assert not recheck(forged, made.original, wrong, {"H": 64, "W": 64}).passed
+
+
+def without_names() -> Compilation:
+    """A dropped Identity in front of a Conv, neither with a name."""
+    model = Case("unnamed", lambda g: g.Conv(g.Identity(g.input(1, 2, 5, 5)), g.weight(3, 2, 3, 3))).model()
+    for node in model.graph:
+        node.name = ""
+    return compile(model, pipeline="drop-identity")
+
+
+def test_rewrites_of_nodes_without_names_keep_their_laws() -> None:
+    made = without_names()
+    certificate = certify(made, "net.onnx")
+    assert [(firing.rewrite, firing.node, firing.made) for firing in certificate.firings] == [("drop-identity", "", ())]
+    assert certificate.laws["drop-identity"].numerics == "exact"
+    assert recheck(certificate, made.original, made.model, {}).passed
+
+
+def test_exact_rewrites_of_nodes_without_names_may_move_nothing() -> None:
+    made = without_names()
+    wrong = made.model.clone()
+    (weight,) = wrong.graph.initializers.values()
+    weight.const_value = ir.tensor(weight.const_value.numpy() * (1 + np.finfo(np.float32).eps), name=weight.name)
+    forged = certify(made, "net.onnx").model_copy(update={"model": digest(wrong)})
+    assert not recheck(forged, made.original, wrong, {}).passed
+
+
+def test_a_firing_more_than_there_are_nodes_without_names_is_noticed() -> None:
+    made = without_names()
+    certificate = certify(made, "net.onnx")
+    forged = certificate.model_copy(update={"firings": certificate.firings * 3})
+    with pytest.raises(GraphcError, match="where no node is"):
+        recheck(forged, made.original, made.model, {})
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"graphc": 1}', "\x00"])
