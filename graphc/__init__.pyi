@@ -29,6 +29,7 @@ from .inference import InferenceError as InferenceError
 from .inference import infer_anew as infer_anew
 from .limits import Limits as Limits
 from .linting.budgets import Verdict as Verdict
+from .linting.budgets import sizes_of as sizes_of
 from .linting.budgets import training_cost as training_cost
 from .linting.budgets import verdicts as verdicts
 from .linting.cost_baseline import kept_and_new as kept_and_new

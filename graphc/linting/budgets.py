@@ -118,6 +118,14 @@ def _file_bytes(subject: Subject) -> int:
 # ---------------------------------------------------------------- at every size
 
 
+def sizes_of(subject: Subject) -> list[dict[str, int]]:
+    """The sizes at which a subject is looked at: its dims as preferred, all least, all largest. Raises GraphcError
+    (run/not-analysed) for a dim without any size."""
+    sized = Sized(subject)
+    sized.require_sizes()
+    return budgets.points(sized.ranges)
+
+
 class Sized:
     """A subject at the sizes that its dims may have: those of the settings before its own."""
 
