@@ -164,17 +164,13 @@ class Rewrite:
         view, tape = View(node, opset), Tape(opset)
         try:
             return self._propose(view, tape, options, cheaper)
-        except Refusal:
+        except BaseException as error:
             tape.discard()
-            raise
-        except GraphcError as error:  # a node that contradicts itself, as `read_convolution` finds it
-            tape.discard()
-            raise Refusal(error.message) from error
-        except ConstructionError:
-            tape.discard()
-            raise
-        except Exception as error:  # an unchecked model may contradict itself in any way; the laws tell it from a bug
-            tape.discard()
+            if isinstance(error, Refusal | ConstructionError) or not isinstance(error, Exception):
+                raise
+            if isinstance(error, GraphcError):  # a node that contradicts itself, as `read_convolution` finds it
+                raise Refusal(error.message) from error
+            # an unchecked model may contradict itself in any way; the laws tell it from a bug
             raise Refusal(f"{FAILURE}: {type(error).__name__}: {error}") from error
 
     def _propose(self, view: View, tape: Tape, options: Mapping[str, Any], cheaper: Judge) -> splice.Proposal:
