@@ -25,6 +25,7 @@ from graphc.pipeline import find_rewrite, rewrites
 from graphc.rewriting import Rewrite
 from graphc.runtime.equivalence import Report, check
 from graphc.runtime.tolerance import derive
+from graphc.spec.shipped import first_problem
 
 SUFFIX = ".certificate.json"
 
@@ -147,10 +148,8 @@ def find_certificate(path: Path, model: ir.Model, limits: Limits = DEFAULT) -> C
             )
         return found
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
         raise GraphcError(
-            f"the certificate of '{path}' cannot be read: {place} {first['msg'].lower()}",
+            f"the certificate of '{path}' cannot be read: {' '.join(first_problem(error))}",
             code="run/not-analysed",
             hint="build the model again",
         ) from None

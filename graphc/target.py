@@ -14,13 +14,11 @@ from typing import Annotated, Any
 
 import onnx
 import onnx_ir as ir
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from graphc import price, walk
-from graphc.errors import GraphcError, suggest
 from graphc.limits import DEFAULT, Limits
-from graphc.spec.document import read
-from graphc.spec.tree import plain
+from graphc.spec import shipped
 from graphc.splice import Proposal
 from graphc.view import View
 
@@ -123,12 +121,12 @@ class Target(BaseModel):
 
 def targets() -> dict[str, Path]:
     """The shipped targets: name -> file."""
-    return {file.stem: file for file in sorted(FOLDER.glob("*.yaml"))}
+    return shipped.files(FOLDER)
 
 
 def is_target(name: str | Path) -> bool:
     """Whether this is the name of a shipped target or of a file, and not of one of a spec's own targets."""
-    return str(name) in targets() or Path(name).suffix in (".yaml", ".yml")
+    return str(name) in targets() or shipped.is_file(name)
 
 
 def find_target(name: str | Path, limits: Limits = DEFAULT) -> Target:
@@ -136,22 +134,9 @@ def find_target(name: str | Path, limits: Limits = DEFAULT) -> Target:
 
     Raises GraphcError: spec/unknown-target, run/usage for a file that is no target, and what reading it raises.
     """
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        known = targets()
-        if str(name) not in known:
-            raise GraphcError(f"unknown target '{name}'", code="spec/unknown-target", hint=suggest(str(name), known))
-        path = known[str(name)]
-    try:
-        return Target.model_validate(plain(read(path, limits)))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise GraphcError(
-            f"{path.name} is no target: '{place}' {first['msg'].lower()}",
-            code="run/usage",
-            hint=f"it has {', '.join(Target.model_fields)}, as {FOLDER / 'portable.yaml'} has",
-        ) from None
+    path = shipped.path_of(name, FOLDER, "target", "spec/unknown-target")
+    hint = f"it has {', '.join(Target.model_fields)}, as {FOLDER / 'portable.yaml'} has"
+    return shipped.read_as(Target, path, limits, kind="target", hint=hint)
 
 
 def with_reasons(leftovers: Sequence[Leftover], steps: Iterable[Any]) -> tuple[Leftover, ...]:

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from pydantic.types import NonNegativeFloat
 
 from graphc.analysis.cost_report import DIRECTIONS, CostReport
 from graphc.costs import Cost
-from graphc.errors import GraphcError, suggest
+from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
-from graphc.spec.document import read
-from graphc.spec.tree import plain
+from graphc.spec import shipped
 
 PROFILES = Path(__file__).parents[1] / "targets" / "devices"
 
@@ -74,22 +73,9 @@ def device(name: str | Path, limits: Limits = DEFAULT) -> Device:
 
     Raises GraphcError: run/usage for a name or content that is no profile, and what reading the file raises.
     """
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        known = {file.stem: file for file in sorted(PROFILES.glob("*.yaml"))}
-        if str(name) not in known:
-            raise GraphcError(f"unknown device '{name}'", code="run/usage", hint=suggest(str(name), known))
-        path = known[str(name)]
-    try:
-        return Device.model_validate(plain(read(path, limits)))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise GraphcError(
-            f"{path.name} is no device profile: '{place}' {first['msg'].lower()}",
-            code="run/usage",
-            hint="it has name, macs_per_second: {fp32: ...}, bytes_per_second and seconds_per_node",
-        ) from None
+    path = shipped.path_of(name, PROFILES, "device", "run/usage")
+    hint = "it has name, macs_per_second: {fp32: ...}, bytes_per_second and seconds_per_node"
+    return shipped.read_as(Device, path, limits, kind="device profile", hint=hint)
 
 
 def bounds(report: CostReport, on: Device, precision: str = "fp32") -> Iterator[Bound]:
