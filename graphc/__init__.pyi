@@ -2,11 +2,13 @@
 
 from . import laws as laws
 from .analysis.annotation import TrainingCostPass as TrainingCostPass
+from .analysis.batch_statistics import batch_statistics as batch_statistics
 from .analysis.cost_report import CostReport as CostReport
 from .analysis.flow import gradient_flow as gradient_flow
 from .analysis.receptive_field import preferred_sizes as preferred_sizes
 from .analysis.receptive_field import receptive_fields as receptive_fields
 from .analysis.roofline import bounds as bounds
+from .analysis.sharing import thawed as thawed
 from .analysis.training import cost as cost
 from .axis import Axis as Axis
 from .axis import Phases as Phases
@@ -14,6 +16,7 @@ from .cases import Case as Case
 from .cases import CaseBuilder as CaseBuilder
 from .cases import Neighbour as Neighbour
 from .cases import neighbours as neighbours
+from .certificate import certify as certify
 from .compilation import Compilation as Compilation
 from .compilation import compile as compile
 from .convolution import Convolution as Convolution
@@ -35,6 +38,8 @@ from .linting.budgets import verdicts as verdicts
 from .linting.cost_baseline import kept_and_new as kept_and_new
 from .linting.devices import device_of as device_of
 from .linting.engine import findings as findings
+from .linting.evidence import certificate_of as certificate_of
+from .linting.evidence import extremes as extremes
 from .linting.finding import Edit as Edit
 from .linting.finding import Finding as Finding
 from .linting.finding import Fix as Fix

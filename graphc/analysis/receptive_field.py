@@ -12,7 +12,7 @@ Field in Deep Convolutional Neural Networks, NIPS 2016.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import sqrt
@@ -98,7 +98,7 @@ def _behind(node: ir.Node, reads: list[Fields], network: Network) -> Fields | No
 def _windowed(view: View, read: Fields, network: Network) -> Fields | None:
     kernel = view.attr("kernel_shape")
     if kernel is None:
-        kernel = _sizes(view.node.inputs[1], network)[2:]
+        kernel = preferred_sizes(network, view.node.inputs[1])[2:]
     ones = (1,) * len(kernel)
     strides, dilations = view.attr("strides") or ones, view.attr("dilations") or ones
     if not len(kernel) == len(strides) == len(dilations) == len(read.axes):
@@ -115,7 +115,7 @@ def _windowed(view: View, read: Fields, network: Network) -> Fields | None:
 
 def _sampled(node: ir.Node, read: Fields, network: Network) -> Fields | None:
     """By the sizes before and after, whatever says them; taps of an interpolation count for nothing."""
-    before, after = _sizes(node.inputs[0], network)[2:], _sizes(node.outputs[0], network)[2:]
+    before, after = preferred_sizes(network, node.inputs[0])[2:], preferred_sizes(network, node.outputs[0])[2:]
     if len(before) != len(read.axes) or not all(after):
         return None
     jumps = [Fraction(old, new) for old, new in zip(before, after, strict=True)]
@@ -137,12 +137,9 @@ def _mean(numbers: Iterable[float]) -> float:
     return sum(found) / len(found)
 
 
-def _sizes(value: ir.Value | None, network: Network) -> tuple[int, ...]:
-    """At the preferred sizes of the dims, the first of the emitter's points. Raises GraphcError."""
-    assert value is not None
-    return tuple(network.emitter.sizes(value)[0])
+def preferred_sizes(network: Network, value: ir.Value | None) -> tuple[int, ...]:
+    """The sizes of a value where the dims are as preferred, the first of the emitter's points; none where it is absent.
 
-
-def preferred_sizes(network: Network, value: ir.Value) -> Mapping[int, int]:
-    """The sizes of a value by axis where the dims are as preferred. Raises GraphcError where they are not known."""
-    return dict(enumerate(_sizes(value, network)))
+    Raises GraphcError (spec/unknown-shape) where they are not known.
+    """
+    return tuple(network.emitter.sizes(value)[0]) if value is not None else ()

@@ -1,0 +1,1 @@
+"""What keeps a spec from training as it is meant to."""
