@@ -29,6 +29,7 @@ __all__ = [
     "Convolution",
     "Direction",
     "Phases",
+    "channel_conflict",
     "pool_axes",
     "read_convolution",
     "static_shape",
@@ -195,14 +196,39 @@ def read_convolution(
     if len(x) != len(w) or len(x) < 2:
         raise _contradiction(view, f"data {list(x)} and filter {list(w)} differ in rank")
     in_channels, out_channels = (w[0], w[1] * groups) if transposed else (w[1] * groups, w[0])
-    if groups < 1 or w[0] % groups or x[1] != in_channels:
+    conflict = channel_conflict(view.op_type, x[1], w, groups)
+    if conflict is not None:
         raise GraphcError(
-            f"{view.op_type} '{view.node.name}': data {list(x)} against filter {list(w)}, group={groups}",
+            f"{view.op_type} '{view.node.name}': {conflict}",
             code="graph/conv-channel-mismatch",
             hint="Conv takes a filter [out, in/groups, *kernel], ConvTranspose [in, out/groups, *kernel]",
         )
     axes = (_transposed_axes if transposed else _axes)(view, x[2:], w[2:])
     return Convolution(axes, groups, in_channels, out_channels, x[0])
+
+
+def channel_conflict(
+    op_type: str, channels: int | None, filter: Sequence[int | None], groups: int, bias: int | None = None
+) -> str | None:
+    """How the channels of data, of a filter in the node's own layout and of a bias contradict each other, None if not.
+
+    A size of None is not known, and goes with any.
+    """
+    outer, inner, *_ = filter
+    transposed = op_type == "ConvTranspose"
+    if groups < 1:
+        return f"{groups} is no number of groups"
+    spread = None if inner is None else inner * groups
+    taken, made = (outer, spread) if transposed else (spread, outer)
+    shown = f"the filter {['?' if size is None else size for size in filter]}".replace("'", "")
+    split = f" in {groups} groups" if groups > 1 else ""
+    if channels is not None and taken is not None and channels != taken:
+        return f"the data has {channels} channels, and {shown}{split} takes {taken}"
+    if outer is not None and outer % groups:
+        return f"{groups} groups do not divide the {outer} {'inputs' if transposed else 'outputs'} of {shown}"
+    if bias is not None and made is not None and bias != made:
+        return f"the bias has {bias} numbers, and {shown}{split} makes {made} channels"
+    return None
 
 
 def pool_axes(view: View, input: Sequence[int]) -> tuple[Axis, ...]:

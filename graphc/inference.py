@@ -7,7 +7,7 @@ answers are remembered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -237,6 +237,26 @@ def infer_missing(model: ir.Model) -> None:
             value.type = value.type or operand.type
             value.shape = operand.shape if value.shape is None else value.shape
             known[value] = replace(operand, type=value.type, shape=value.shape)
+
+
+def infer_anew(model: ir.Model) -> Iterator[tuple[ir.Node, list[Operand] | InferenceError]]:
+    """Each node of the main graph with what comes out of it, or why nothing can, whatever the model states in between.
+
+    Where ONNX cannot tell a shape, the stated one stands.
+    """
+    opset, known = model.opset_imports.get("", 1), dict[ir.Value, Operand]()
+    for node in model.graph:
+        operands = [None if value is None else known.get(value) or operand_of(value) for value in node.inputs]
+        outputs = len(node.outputs)
+        try:
+            found = infer(node.op_type, operands, node.attributes, outputs=outputs, opset=opset, domain=node.domain)
+        except InferenceError as error:
+            yield node, error
+            continue
+        yield node, found
+        for value, operand in zip(node.outputs, found, strict=True):
+            shape = value.shape if operand.shape is None else operand.shape
+            known[value] = replace(operand, type=operand.type or value.type, shape=shape)
 
 
 def _may_be_misstated(model: ir.Model) -> bool:

@@ -76,9 +76,10 @@ def read(path: str | Path, limits: Limits = DEFAULT) -> ir.Model:
 
 
 def defects(model: ir.Model, limits: Limits = DEFAULT) -> Iterator[GraphcError]:
-    """What keeps a model from being one, each with its node: graph/dangling-input, graph/checker-error (a Constant
-    of several), security/expansion-bomb (a constant that grows once it runs)."""
+    """What keeps a model from being one, each with its node: graph/dangling-input, graph/unsorted, graph/checker-error
+    (a Constant of several), security/expansion-bomb (a constant that grows once it runs)."""
     yield from _dangling(model)
+    yield from _unsorted(model)
     yield from _odd_constants(model)
     yield from _expanding(model, limits)
 
@@ -272,6 +273,33 @@ def _dangling(model: ir.Model) -> Iterator[GraphcError]:
                 node=node,
                 hint="the model was cut or renamed badly: export it again",
             )
+
+
+def _unsorted(model: ir.Model) -> Iterator[GraphcError]:
+    """Every node stands behind those whose results it, or a graph inside of it, reads."""
+    for graph, _ in walk.graphs(model):
+        position: dict[ir.Node | None, int] = {node: index for index, node in enumerate(graph)}
+        for index, node in enumerate(graph):
+            read = (value for each in _with_inner(node) for value in each.inputs if value is not None)
+            late = next((value for value in read if position.get(value.producer(), -1) >= index), None)
+            if late is not None:
+                yield GraphcError(
+                    f"node '{node.name}' reads '{late.name}', which is made by a later one",
+                    code="graph/unsorted",
+                    node=node.name or "",
+                    hint="ONNX wants nodes in an order in which they can run: sort them",
+                )
+
+
+def _with_inner(node: ir.Node) -> Iterator[ir.Node]:
+    """A node and those of the graphs inside of it."""
+    yield node
+    for attribute in node.attributes.values():
+        if not attribute.is_ref() and attribute.type in walk.GRAPHS:
+            graphs = [attribute.as_graph()] if attribute.type == ir.AttributeType.GRAPH else attribute.as_graphs()
+            for graph in graphs:
+                for inner in graph:
+                    yield from _with_inner(inner)
 
 
 def _odd_constants(model: ir.Model) -> Iterator[GraphcError]:

@@ -1,0 +1,90 @@
+"""What the lints of this category share: every graph of a model, and what ONNX declares of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from graphc import Case, Subject, save
+
+GraphLike = ir.Graph | ir.Function
+STANDARD = frozenset({"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training"})
+SHOWN = 3  # names in a message
+
+
+def graphs(model: ir.Model) -> Iterator[tuple[GraphLike, Mapping[str, int]]]:
+    """Every graph: the main one, functions, and those inside of either, with the opsets that it stands under."""
+    scopes: list[GraphLike] = [model.graph, *model.functions.values()]
+    for scope in scopes:
+        opsets = model.opset_imports if isinstance(scope, ir.Graph) else scope.opset_imports
+        yield scope, opsets
+        for graph in inner(scope):
+            yield graph, opsets
+
+
+def inner(scope: GraphLike) -> Iterator[ir.Graph]:
+    """The bodies of If, Loop and Scan in a graph, at any depth."""
+    for node in scope:
+        for graph in bodies(node):
+            yield graph
+            yield from inner(graph)
+
+
+def bodies(node: ir.Node) -> list[ir.Graph]:
+    """The graphs that a node holds itself."""
+    found: list[ir.Graph] = []
+    for attribute in node.attributes.values():
+        if attribute.is_ref():
+            continue
+        if attribute.type == ir.AttributeType.GRAPH:
+            found.append(attribute.as_graph())
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            found += attribute.as_graphs()
+    return found
+
+
+def nodes(subject: Subject) -> Iterator[tuple[ir.Node, Mapping[str, int]]]:
+    """Every node of a model, of whatever domain, with the opsets that it stands under."""
+    for graph, opsets in graphs(subject.model):
+        for node in graph:
+            yield node, opsets
+
+
+def is_local(model: ir.Model, node: ir.Node) -> bool:
+    """Whether a node calls a function of the model."""
+    return node.op_identifier() in model.functions
+
+
+def schema_of(node: ir.Node, opsets: Mapping[str, int]) -> onnx.defs.OpSchema | None:
+    """What ONNX declares of the operator in the opset that is imported; None where it knows none, or none is."""
+    opset = opsets.get(node.domain)
+    if opset is None or not onnx.defs.has(node.op_type, max_inclusive_version=opset, domain=node.domain):
+        return None
+    return onnx.defs.get_schema(node.op_type, opset, node.domain)
+
+
+def sizes(value: ir.Value | None) -> tuple[int | None, ...] | None:
+    """The sizes of a value, None for each that is not a number; None where not even the rank is known."""
+    if value is None or value.shape is None:
+        return None
+    return tuple(size if isinstance(size, int) else None for size in value.shape)
+
+
+def some(names: list[str]) -> str:
+    """The first few of these names, and how many more there are."""
+    shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
+
+
+def one_node(folder: Path, op_type: str, *, domain: str = "", opset: int = 20) -> Path:
+    """A file with one node that need not be any that ONNX has, for a case."""
+    model = Case("one node", lambda g: g.Relu(g.input(1, 3, 8, 8))).model()
+    (node,) = model.graph
+    node.op_type, node.domain, node.name = op_type, domain, op_type.lower()
+    model.graph.opset_imports.update({"": opset, domain: opset if not domain else 1})
+    path = folder / "net.onnx"
+    save(model, path)
+    return path

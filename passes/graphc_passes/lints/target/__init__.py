@@ -1,0 +1,1 @@
+"""Lints about where a model will run: they speak where a target is set."""
