@@ -139,7 +139,7 @@ def find_pass(name: str, options: Mapping[str, Any] | None = None, judge: Judge 
     if name in registry.entries(registry.PASSES):
         found = registry.find(registry.PASSES, name).attribute()
         if isinstance(found, Rewrite):
-            return found(judge=judge, **given)
+            return found(judge, **given)
         if isinstance(found, type) and issubclass(found, ir.passes.PassBase):
             return _construct(found, name, given)
         raise GraphcError(
@@ -246,7 +246,7 @@ def _value(text: str) -> Any:
 
 def _make(item: Any, judge: Judge | None, depth: int = 0) -> Iterator[ir.passes.PassBase]:
     if isinstance(item, Rewrite):
-        yield item(judge=judge)
+        yield item(judge)
     elif isinstance(item, ir.passes.PassBase):
         yield item
     elif isinstance(item, Mapping):

@@ -201,7 +201,7 @@ class Rewrite:
             return False
         return True
 
-    def __call__(self, *, judge: Judge | None = None, **options: Any) -> RewritePass:
+    def __call__(self, judge: Judge | None = None, /, **options: Any) -> RewritePass:
         """This rewrite as a pass of any onnx_ir PassManager; `judge` is a target's, by default that of the cost."""
         return RewritePass(self, self.bind(options, priced=judge is not None), judge or by_cost)
 

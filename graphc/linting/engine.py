@@ -147,13 +147,24 @@ def look(subject: Subject, lint: Lint) -> Iterator[Finding]:
         for problem in lint.problems(subject):
             yield _finding(subject, lint, problem)
     except (Refusal, GraphcError) as unreadable:
-        yield _finding(subject, lint, Problem(str(unreadable), unfinished=True))
+        if not _is_said(subject, unreadable):
+            yield _finding(subject, lint, Problem(_told(unreadable), unfinished=True))
     except (MemoryError, RecursionError) as error:
         why = f"it needs more than this process may use ({type(error).__name__})"
         yield _finding(subject, lint, Problem(why, unfinished=True))
     except Exception as error:  # a lint is a plugin's code: what it raises besides is a fault, told as one
         message = f"{lint.name} of module {lint.module} raised {type(error).__name__}: {error}"
         yield Finding(FAILED, "error", message, help=lints()[FAILED].help, content=lint.name, file=subject.source)
+
+
+def _is_said(subject: Subject, error: Exception) -> bool:
+    """Whether reading the subject said it already."""
+    return isinstance(error, GraphcError) and any(error.code == each.code for each in subject.errors)
+
+
+def _told(error: Exception) -> str:
+    """What kept a look from finishing, in one line."""
+    return error.message if isinstance(error, GraphcError) else str(error)
 
 
 def reading(subject: Subject, asked: Iterable[Lint]) -> Iterator[Finding]:
@@ -167,7 +178,7 @@ def reading(subject: Subject, asked: Iterable[Lint]) -> Iterator[Finding]:
             continue
         yield Finding(
             error.code,
-            lint.severity if lint is not None else "error",
+            lint.severity if lint is not None and subject.has_model else "error",
             error.message,
             error.node,
             error.hint or (lint.help if lint is not None else ""),

@@ -175,12 +175,14 @@ def lint(
     on: Literal["model", "spec"] = "model",
     runs: bool = False,
     fix: str | tuple[str, ...] = (),
+    shown_by: str = "",
 ) -> Callable[[NodeLook | SubjectLook], Lint]:
     """Declare a lint of these operators, or of whole models or specs. `help` says what to do about a finding.
 
     With operators the function takes a View and returns what is wrong with that node, None if nothing is. Without, it
     takes a Subject and yields Problems; `on` says whether it needs a model (of a file or of a spec) or a spec. `fix`
-    names passes whose run removes what it finds. A look that `runs` the model is only made when asked for.
+    names passes whose run removes what it finds. A look that `runs` the model is only made when asked for. `shown_by`
+    is the test of one that no single file can show.
     """
     _require_severity(severity)
 
@@ -195,6 +197,7 @@ def lint(
             look,
             runs,
             (fix,) if isinstance(fix, str) else fix,
+            shown_by,
         )
 
     return declare

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 
 from graphc import spec, walk
+from graphc.analysis.contents import Contents, contents, is_floating
+from graphc.analysis.intervals import Interval, intervals
 from graphc.errors import GraphcError, Where
 from graphc.inference import infer_missing
 from graphc.limits import DEFAULT, Limits
@@ -118,6 +120,28 @@ class Subject:
         model = self.network.model()
         infer_missing(model)
         return model
+
+    @cached_property
+    def has_weights(self) -> bool:
+        """Whether `weighted` has somebody's weights: what a spec without a file is initialised with says nothing."""
+        network = self.network
+        return self.has_model and (network is None or all(s.weights.file is not None for s in network.weights))
+
+    @cached_property
+    def weights(self) -> Mapping[ir.Value, Contents]:
+        """What the floating initializers of `weighted` hold; none where there are no weights. Reads them, once."""
+        if not self.has_weights:
+            return {}
+        found = ((value, value.const_value) for value in walk.initializers(self.weighted))
+        return {value: contents(tensor) for value, tensor in found if tensor is not None and is_floating(tensor)}
+
+    @cached_property
+    def intervals(self) -> Mapping[ir.Value, Interval]:
+        """Between which bounds the values of `model` lie, of every graph."""
+        found: dict[ir.Value, Interval] = {}
+        for graph, opset in walk.graphs(self.model):
+            found.update(intervals(graph, opset))
+        return found
 
     @cached_property
     def tree(self) -> MappingNode:

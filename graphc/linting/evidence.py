@@ -1,0 +1,54 @@
+"""What lints of numerics ask for beyond the graph: what a run on extreme inputs gives, and what a certificate says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx_ir as ir
+
+from graphc.certificate import Certificate, beside, find_certificate
+from graphc.linting.subject import Subject
+from graphc.metadata import CERTIFICATE
+from graphc.runtime.feeds import make_feeds
+from graphc.runtime.session import session
+from graphc.runtime.sizes import bindings
+
+EXTREMES = {"zeros": 0.0, "ones": 1.0, "large numbers": 1e4, "large negative numbers": -1e4}
+SEEDS = 3  # of random inputs besides
+
+
+def extremes(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Runs the model on zeros, ones, large and random numbers: each kind of input, and an output not finite on it.
+
+    Integer inputs are drawn within their range. Raises GraphcError where the model cannot be run.
+    """
+    model = subject.weighted
+    sizes = bindings(model, {})
+    with session(model) as run:
+        for index in range(SEEDS):
+            feeds = make_feeds(model, 0, index, sizes, {})
+            yield from _not_finite(f"random inputs (seed 0, set {index})", run.run(feeds))
+        for kind, fill in EXTREMES.items():
+            filled = {name: np.full_like(x, fill) if x.dtype.kind == "f" else x for name, x in feeds.items()}
+            yield from _not_finite(kind, run.run(filled))
+
+
+def _not_finite(kind: str, outputs: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
+    for name, array in outputs.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            yield kind, name
+
+
+def certificate_of(subject: Subject) -> Certificate | None:
+    """The certificate of a model file, from beside it or from its metadata; None where it has none.
+
+    Raises GraphcError for one that cannot be read.
+    """
+    path = subject.path
+    if not subject.is_model or path is None:
+        return None
+    model: ir.Model = subject.model
+    if CERTIFICATE not in model.metadata_props and not beside(path).is_file():
+        return None
+    return find_certificate(path, model, subject.limits)
