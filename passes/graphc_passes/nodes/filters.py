@@ -16,8 +16,25 @@ from graphc_passes.nodes.stated import attributes_of
 LONGEST = 1 << 24  # outputs times taps of an axis
 
 
+class Filtered:
+    """Whatever has a `filter` [Cout, Cin/groups, ...] and the number of its `groups`."""
+
+    filter: np.ndarray
+    groups: int
+
+    @property
+    def out_channels(self) -> int:
+        """Cout."""
+        return self.filter.shape[0]
+
+    @property
+    def in_channels(self) -> int:
+        """Cin."""
+        return self.filter.shape[1] * self.groups
+
+
 @dataclass(frozen=True)
-class ConstantConv:
+class ConstantConv(Filtered):
     """A Conv or ConvTranspose whose filter and bias are constants.
 
     `filter` is [Cout, Cin/g, ...] for both, as in `Convolution`; it and `bias` are float64, so that folding rounds
@@ -41,16 +58,6 @@ class ConstantConv:
     def transposed(self) -> bool:
         """Whether this is a ConvTranspose."""
         return self.view.op_type == "ConvTranspose"
-
-    @property
-    def out_channels(self) -> int:
-        """Cout."""
-        return self.filter.shape[0]
-
-    @property
-    def in_channels(self) -> int:
-        """Cin."""
-        return self.filter.shape[1] * self.groups
 
     @property
     def rank(self) -> int:

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from graphc import Axis, Refusal, Tape, View, read_convolution
 from graphc_passes.nodes.averaging import Averaging
-from graphc_passes.nodes.filters import ConstantConv
+from graphc_passes.nodes.filters import ConstantConv, Filtered
 from graphc_passes.nodes.nests import both_sides
 from graphc_passes.nodes.norms import batchnorm_affine, is_training
 from graphc_passes.nodes.stated import ANY_SIZE, rank_of, static_channels
@@ -22,7 +22,7 @@ LINEAR = ("Conv", "AveragePool", "BatchNormalization")
 
 
 @dataclass(frozen=True)
-class Stencil:
+class Stencil(Filtered):
     """out[k, o] = bias[k] + Σ filter[k, c, t]·data[c, i] over the (i, o, t) of the axes; zeros lie around the data.
 
     `filter` is [Cout, Cin/groups, *taps]; it and `bias` are float64. Where the size of an axis is not known it is not
@@ -52,16 +52,6 @@ class Stencil:
         return cls(filter_, bias, len(scale), axes, tuple(size is not None for size in sizes))
 
     # ---------------------------------------------------------------- sizes
-
-    @property
-    def out_channels(self) -> int:
-        """Cout."""
-        return self.filter.shape[0]
-
-    @property
-    def in_channels(self) -> int:
-        """Cin."""
-        return self.filter.shape[1] * self.groups
 
     @property
     def own_work(self) -> int:
