@@ -18,8 +18,8 @@ import onnx_ir as ir
 from graphc import Case, Refusal, Tape, View, require, rewrite
 from graphc_passes.nodes.grouping import piece
 from graphc_passes.nodes.padding import zero_padded
-from graphc_passes.nodes.slicing import TO_THE_END, Cut, sliced
-from graphc_passes.nodes.windows import Window, WindowedConv
+from graphc_passes.nodes.slicing import Cut, sliced
+from graphc_passes.nodes.windows import WindowedConv
 from graphc_passes.sampling.convolutions import draw_conv, plain_conv
 
 
@@ -37,7 +37,7 @@ def replace_conv_with_taps(root: View, op: Tape, *, dilated_only: bool = True) -
     padded = zero_padded(op, conv.data, [window.begin for window in windows], [window.end for window in windows])
     terms: list[ir.Value] = []
     for taps in product(*(range(window.taps) for window in windows)):
-        reads = {2 + axis: _reads(window, tap) for axis, (window, tap) in enumerate(zip(windows, taps, strict=True))}
+        reads = {2 + axis: window.reads(tap) for axis, (window, tap) in enumerate(zip(windows, taps, strict=True))}
         term = op.Conv(
             sliced(op, padded, {axis: cut for axis, cut in reads.items() if not cut.whole}),
             piece(op, conv.filter, {2 + axis: Cut(tap, tap + 1) for axis, tap in enumerate(taps)}),
@@ -46,12 +46,6 @@ def replace_conv_with_taps(root: View, op: Tape, *, dilated_only: bool = True) -
         )
         terms.append(term)
     return reduce(op.Add, terms)
-
-
-def _reads(window: Window, tap: int) -> Cut:
-    """What a tap reads of the padded axis, counted from its end, so that the length need not be known."""
-    first = window.dilation * tap
-    return Cut(first, first - window.reach or TO_THE_END, window.stride)
 
 
 def _case(name: str, x: tuple[int | str, ...], w: tuple[int, ...], **attributes: Any) -> Case:
