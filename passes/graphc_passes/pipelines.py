@@ -69,6 +69,7 @@ FAST = (
     "replace-conv3d-with-conv2d{fewest-channels=16,fewest-taps=2}",
     "replace-narrow-conv-with-output-blocking{most-outputs=1}",
     "replace-narrow-conv-with-row-split",
+    "replace-conv-with-fast-fir",
 )
 
 # What it refuses or gets wrong in some forms that these do not tell from others.
