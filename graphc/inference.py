@@ -19,7 +19,7 @@ from onnx import shape_inference
 from graphc.convolution import pool_axes, read_convolution
 from graphc.errors import GraphcError
 from graphc.folding import fold
-from graphc.view import Refusal, View
+from graphc.view import Refusal, View, is_static
 
 MAX_REMEMBERED = 10_000  # answers
 MAX_KNOWN_ELEMENTS = 1024  # larger constants are never a shape, so they are not handed to inference
@@ -162,7 +162,7 @@ def _output_sizes(view: View, spatial: Sequence[int], operands: Sequence[Operand
     if view.op_type != "ConvTranspose":
         return [axis.output for axis in pool_axes(view, spatial)]
     filter_ = operands[1].shape if operands[1] else None
-    if filter_ is None or not filter_.is_static():
+    if not is_static(filter_):
         return None
     weights = list(filter_.numpy())
     return [axis.output for axis in read_convolution(view, [1, weights[0], *spatial], weights).axes]
@@ -207,9 +207,9 @@ def _check_types(schema: onnx.defs.OpSchema, operands: Sequence[Operand | None])
             raise InferenceError(f"input '{formal.name}' is a {found}, but another a {chosen[formal.type_str]}")
 
 
-def infer_node(node: ir.Node, opset: int) -> list[Operand]:
-    """`infer` for a node whose inputs carry their types, shapes and constants."""
-    operands = [None if value is None else operand_of(value) for value in node.inputs]
+def infer_node(node: ir.Node, opset: int, known: Mapping[ir.Value, Operand] = {}) -> list[Operand]:
+    """`infer` for a node whose inputs carry their types, shapes and constants, but for what is `known` of them."""
+    operands = [None if value is None else operand_of(value, known) for value in node.inputs]
     return infer(node.op_type, operands, node.attributes, outputs=len(node.outputs), opset=opset, domain=node.domain)
 
 
@@ -227,10 +227,8 @@ def infer_missing(model: ir.Model) -> None:
         return
     opset, known = model.opset_imports.get("", 1), dict[ir.Value, Operand]()
     for node in model.graph:
-        operands = [None if value is None else known.get(value) or operand_of(value) for value in node.inputs]
-        outputs = len(node.outputs)
         try:
-            found = infer(node.op_type, operands, node.attributes, outputs=outputs, opset=opset, domain=node.domain)
+            found = infer_node(node, opset, known)
         except InferenceError:
             continue
         for value, operand in zip(node.outputs, found, strict=True):
@@ -246,10 +244,8 @@ def infer_anew(model: ir.Model) -> Iterator[tuple[ir.Node, list[Operand] | Infer
     """
     opset, known = model.opset_imports.get("", 1), dict[ir.Value, Operand]()
     for node in model.graph:
-        operands = [None if value is None else known.get(value) or operand_of(value) for value in node.inputs]
-        outputs = len(node.outputs)
         try:
-            found = infer(node.op_type, operands, node.attributes, outputs=outputs, opset=opset, domain=node.domain)
+            found = infer_node(node, opset, known)
         except InferenceError as error:
             yield node, error
             continue
@@ -269,21 +265,19 @@ def _may_be_misstated(model: ir.Model) -> bool:
             found = infer_node(node, opset)
         except InferenceError:
             continue
-        if any(_is_known(a.shape) and not _is_known(b.shape) for a, b in zip(node.outputs, found, strict=True)):
+        if any(is_static(a.shape) and not is_static(b.shape) for a, b in zip(node.outputs, found, strict=True)):
             return True
     return False
-
-
-def _is_known(shape: ir.Shape | None) -> bool:
-    return shape is not None and shape.is_static()
 
 
 def _is_stated(value: ir.Value) -> bool:
     return value.type is not None and value.shape is not None
 
 
-def operand_of(value: ir.Value) -> Operand:
-    """A value as inference sees it; only small initializers are read, never weights."""
+def operand_of(value: ir.Value, known: Mapping[ir.Value, Operand] = {}) -> Operand:
+    """A value as inference sees it, unless it is `known`; only small initializers are read, never weights."""
+    if value in known:
+        return known[value]
     tensor = value.const_value
     readable = tensor is not None and not value.is_graph_input() and tensor.size <= MAX_KNOWN_ELEMENTS
     return Operand(value.type, value.shape, tensor.numpy() if tensor is not None and readable else None)

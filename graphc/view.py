@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import onnx
@@ -199,6 +199,11 @@ def constant_tensor(value: ir.Value) -> ir.TensorProtocol | None:
         ir.AttributeType.FLOATS,
     )
     return ir.tensor(attribute.value) if plain else None
+
+
+def is_static(shape: ir.Shape | None) -> TypeGuard[ir.Shape]:
+    """Whether a shape is known, each of its sizes a number."""
+    return shape is not None and shape.is_static()
 
 
 def shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:

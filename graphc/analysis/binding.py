@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from graphc.inference import InferenceError, Operand, infer, operand_of
+from graphc.inference import InferenceError, Operand, infer_node
 from graphc.metadata import preferred_dims, sized
+from graphc.view import is_static
 
 
 def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
@@ -19,7 +20,7 @@ def bind(model: ir.Model, dims: Mapping[str, int] | None = None) -> ir.Model:
     Shapes that depend on a dim without a value, or on data, stay unknown. Subgraphs are left as they are. A model
     whose shapes are all static is returned as it is.
     """
-    if all(_is_static(value) for node in model.graph for value in node.outputs):
+    if all(value.type is not None and is_static(value.shape) for node in model.graph for value in node.outputs):
         return model
     return bind_only(model, preferred_dims(model) | dict(dims or {}))
 
@@ -33,27 +34,12 @@ def bind_only(model: ir.Model, sizes: Mapping[str, int]) -> ir.Model:
             value.shape = ir.Shape([sized(dim, sizes) for dim in value.shape])
     opset = bound.opset_imports.get("", 1)
     for node in bound.graph:
-        operands = [None if v is None else known.get(v) or operand_of(v) for v in node.inputs]
-        for value, operand in zip(node.outputs, _outputs(node, operands, opset), strict=True):
+        try:
+            found = infer_node(node, opset, known)
+        except InferenceError:
+            continue
+        for value, operand in zip(node.outputs, found, strict=True):
             if operand.type is not None:
                 value.type, value.shape = operand.type, operand.shape
             known[value] = operand
     return bound
-
-
-def _is_static(value: ir.Value) -> bool:
-    return value.type is not None and value.shape is not None and value.shape.is_static()
-
-
-def _outputs(node: ir.Node, operands: list[Operand | None], opset: int) -> list[Operand]:
-    try:
-        return infer(
-            node.op_type,
-            operands,
-            node.attributes,
-            outputs=len(node.outputs),
-            opset=opset,
-            domain=node.domain,
-        )
-    except InferenceError:
-        return [Operand(value.type, value.shape) for value in node.outputs]

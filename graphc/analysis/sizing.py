@@ -9,9 +9,10 @@ from math import prod
 import onnx_ir as ir
 
 from graphc.errors import GraphcError
-from graphc.inference import InferenceError, Operand, infer, operand_of
+from graphc.inference import UNKNOWN, InferenceError, Operand, infer_node, operand_of
 from graphc.metadata import preferred_dims, sized
 from graphc.runtime.sizes import bindings, required
+from graphc.view import is_static as is_static_shape
 
 BATCHES = frozenset(("n", "b", "batch", "batch_size"))
 
@@ -59,11 +60,7 @@ def _set_first_axis(model: ir.Model, batch: int, found: Shapes) -> None:
 
 def is_static(graph: ir.Graph) -> bool:
     """Whether every value of the main graph has a type and a shape of numbers."""
-    return all(value.type is not None and _is_static(value.shape) for value in _values(graph))
-
-
-def _is_static(shape: ir.Shape | None) -> bool:
-    return shape is not None and shape.is_static()
+    return all(value.type is not None and is_static_shape(value.shape) for value in _values(graph))
 
 
 def propagate(graph: ir.Graph, opset: int, shapes: Shapes, weights: Iterable[ir.Value]) -> None:
@@ -77,31 +74,29 @@ def propagate(graph: ir.Graph, opset: int, shapes: Shapes, weights: Iterable[ir.
         value.shape = shape
     known = {value: Operand(value.type, value.shape) for value in weights}
     for node in graph:
-        operands = [None if v is None else known.get(v) or operand_of(v) for v in node.inputs]
-        for value, operand in zip(node.outputs, _outputs(node, operands, opset), strict=True):
+        for value, operand in zip(node.outputs, _outputs(node, opset, known), strict=True):
             if operand.type is None:  # ONNX does not know the operator, or an operand
                 operand = Operand(value.type)
-            if not shapes and not _is_static(operand.shape) and _is_static(value.shape):
+            if not shapes and not is_static_shape(operand.shape) and is_static_shape(value.shape):
                 operand = replace(operand, shape=value.shape)
             value.type, value.shape = operand.type, operand.shape
             known[value] = operand
 
 
-def _outputs(node: ir.Node, operands: list[Operand | None], opset: int) -> list[Operand]:
-    unknown = [Operand(None)] * len(node.outputs)
+def _outputs(node: ir.Node, opset: int, known: Mapping[ir.Value, Operand]) -> list[Operand]:
+    unknown = [UNKNOWN] * len(node.outputs)
     try:
-        found = infer(
-            node.op_type, operands, node.attributes, outputs=len(node.outputs), opset=opset, domain=node.domain
-        )
+        found = infer_node(node, opset, known)
     except InferenceError:
         return unknown
-    if node.op_type == "Reshape" and operands[0] is not None and _elements(operands[0]) != _elements(found[0]):
+    data = node.inputs[0] if node.op_type == "Reshape" else None
+    if data is not None and _elements(operand_of(data, known)) != _elements(found[0]):
         return unknown
     return found
 
 
 def _elements(operand: Operand) -> int | None:
-    return prod(operand.shape.numpy()) if operand.shape is not None and operand.shape.is_static() else None
+    return prod(operand.shape.numpy()) if is_static_shape(operand.shape) else None
 
 
 def _values(graph: ir.Graph) -> Iterator[ir.Value]:
