@@ -165,12 +165,13 @@ def _lint(lint: Lint) -> Iterator[str]:
     shown = lint.bad_cases[0]
     with TemporaryDirectory() as folder:
         said = next(each for each in found_in(shown, Path(folder)) if each.lint == lint.name)
+        message = said.message.replace(f"{folder}/", "")
     yield _bullets(
         f"Severity: {lint.severity}",
         f"What to do: {lint.help}",
         f"Bad: {', '.join(case.name for case in lint.bad_cases)}",
         f"Good: {', '.join(case.name for case in lint.good_cases)}",
-        f"What it says of “{shown.name}”: {_escaped(said.message)}",
+        f"What it says of “{shown.name}”: {_escaped(message)}",
     )
 
 

@@ -39,6 +39,8 @@ class Tape:
         """
         if not onnx.defs.has(op_type, max_inclusive_version=self.opset):
             raise Refusal(f"opset {self.opset} has no {op_type}")
+        while inputs and inputs[-1] is None:  # written, an empty last input keeps ONNX Runtime from blocked layouts
+            inputs = inputs[:-1]
         given = [_attribute(name, value) for name, value in attributes.items() if value is not None]
         node = ir.Node("", op_type, inputs, given, num_outputs=outputs)
         self.nodes.append(node)

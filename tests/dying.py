@@ -9,6 +9,7 @@ from typing import Any
 
 from graphc.linting import child
 
+prepare = child.prepare
 FATAL = "GRAPHC_TEST_FATAL"  # names the lint
 
 

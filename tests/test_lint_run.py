@@ -15,7 +15,7 @@ import onnx_ir as ir
 import pytest
 from typer.testing import CliRunner
 
-from graphc import Case, CaseBuilder, Finding, Limits, findings, load, registry, save
+from graphc import Case, CaseBuilder, Finding, Fix, Limits, findings, linting, load, registry, save
 from graphc.cli import app
 from graphc.errors import GraphcError
 from graphc.linting import baseline, mending, run
@@ -68,7 +68,7 @@ def upscaler(g: CaseBuilder) -> object:
 def dying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(DYING.parent))
     monkeypatch.setenv("GRAPHC_TEST_FATAL", FOUND)
-    monkeypatch.setattr(run, "CHILD", DYING.stem)
+    monkeypatch.setattr(linting, "CHILD", DYING.stem)
 
 
 @pytest.mark.usefixtures("dying")
@@ -319,15 +319,11 @@ def test_a_spec_behind_a_link_is_not_fixed(here: Path) -> None:
 
 
 def mending_fix(edit: Edit) -> Any:
-    from graphc import Fix
-
     return Fix("remove it", edits=(edit,))
 
 
 def test_a_fix_of_a_model_runs_passes_and_is_verified(here: Path) -> None:
     save(Case("x", lambda g: g.Relu(g.Identity(g.input(1, 4)))).model(), here / "net.onnx")
-    from graphc import Fix
-
     found = Finding("graph/no-op-chain", "warning", "", fix=Fix("run", passes=("drop-identity",)), file="net.onnx")
     (shown,) = mending.mend([found], unsafe=False, write=False, limits=Limits())
     assert "2 nodes become 1" in shown.diff
@@ -339,8 +335,6 @@ def test_a_fix_of_a_model_runs_passes_and_is_verified(here: Path) -> None:
 
 def test_an_unsafe_fix_is_made_only_when_asked_for(here: Path) -> None:
     (here / "f").write_text("a\n")
-    from graphc import Fix
-
     fix = Fix("drop it", safe=False, edits=(Edit("f", 1, 1, 2, "a", "b"),))
     found = Finding("spec/unused-value", "warning", "", fix=fix, file="f")
     assert list(mending.mend([found], unsafe=False, write=True, limits=Limits())) == []

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from graphc.linting.mending import Mended
     from graphc.linting.run import Outcome
     from graphc.linting.settings import Settings
+    from graphc.runtime.worker import Worker
 
 USAGE = 2
 CRASHES = frozenset({"run/worker-died", "run/plugin-failed"})
@@ -113,22 +114,21 @@ def lint(
       graphc lint net.yaml --baseline lint.json --write-baseline
       graphc lint --output-format sarif -o lint.sarif
     """
-    from graphc.linting import run as runs
+    from graphc import linting
+    from graphc.runtime.worker import Worker
 
-    flags = _flags(select, extend_select, ignore, fail_on, budget, target, run, baseline)
-    bounds = limits(limit)
-    given = sources or ["."]
-    if show_settings:
-        put(_settings_page(given, flags))
-        return
-    with progress() as say:
-        outcome = runs.run(given, flags, limits=bounds, making_baseline=write_baseline, say=say)
+    with Worker(linting.CHILD) as worker:  # it imports the lints while this process imports what it needs
+        flags = _flags(select, extend_select, ignore, fail_on, budget, target, run, baseline)
+        bounds, given = limits(limit), sources or ["."]
+        if show_settings:
+            put(_settings_page(given, flags))
+            return
+        outcome = _linted(given, flags, bounds, write_baseline, worker)
     if fix or unsafe_fixes or diff:
         _mend(outcome, unsafe_fixes, not diff, bounds)
         if diff:
             return
-        with progress() as say:
-            outcome = runs.run(given, flags, limits=bounds, making_baseline=write_baseline, say=say)
+        outcome = _linted(given, flags, bounds, write_baseline)
     if write_baseline or prune_baseline:
         _keep(outcome, write_baseline)
         return
@@ -136,6 +136,15 @@ def lint(
     code = _exit_code(outcome)
     if code:
         raise typer.Exit(code)
+
+
+def _linted(
+    sources: list[str], flags: Settings, bounds: Limits, making_baseline: bool, worker: Worker | None = None
+) -> Outcome:
+    from graphc.linting.run import run
+
+    with progress() as say:
+        return run(sources, flags, limits=bounds, making_baseline=making_baseline, worker=worker, say=say)
 
 
 def _flags(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,10 +12,19 @@ from pydantic import TypeAdapter
 from graphc.limits import Limits
 from graphc.linting.engine import Examined, examine
 from graphc.linting.finding import Finding
+from graphc.linting.lint import lints
 from graphc.linting.settings import Layer, Settings
 from graphc.registry import PluginWarning
 
 FINDING = TypeAdapter(Finding)
+_broken: list[str] = []  # plugins, met while the lints were imported
+
+
+def prepare() -> None:
+    """Import every lint."""
+    with warnings.catch_warnings(record=True, action="always", category=PluginWarning) as broken:
+        lints()
+    _broken.extend(str(each.message) for each in broken)
 
 
 def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -26,14 +36,20 @@ def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     limits = Limits(**request["limits"])
     with warnings.catch_warnings(record=True, action="always", category=PluginWarning) as broken:
         for job in request["jobs"]:
-            layers = [Layer(each["origin"], Settings.model_validate(each["settings"])) for each in job["layers"]]
-            for step in examine(job["source"], layers, limits, frozenset(job["skip"])):
+            for step in examine(job["source"], _layers(job), limits, frozenset(job["skip"])):
                 if isinstance(step, str):
                     yield {"look": step}
                 elif isinstance(step, Examined):
-                    yield {**_done(step), "plugins": [str(each.message) for each in broken]}
+                    yield {**_done(step), "plugins": [*_broken, *(str(each.message) for each in broken)]}
                 else:
                     yield {"finding": FINDING.dump_python(step, mode="json")}
+
+
+def _layers(job: Mapping[str, Any]) -> list[Layer]:
+    return [
+        Layer(each["origin"], Settings.model_validate(each["settings"]), each["folder"] and Path(each["folder"]))
+        for each in job["layers"]
+    ]
 
 
 def _done(step: Examined) -> dict[str, Any]:
@@ -44,7 +60,11 @@ def _done(step: Examined) -> dict[str, Any]:
 def job(source: str, layers: list[Layer], skip: frozenset[str]) -> dict[str, Any]:
     """What `main` is asked for one file, less these lints."""
     said = [
-        {"origin": each.origin, "settings": each.settings.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+        {
+            "origin": each.origin,
+            "settings": each.settings.model_dump(mode="json", by_alias=True, exclude_unset=True),
+            "folder": None if each.folder is None else str(each.folder),
+        }
         for each in layers
     ]
     return {"source": source, "layers": said, "skip": sorted(skip)}

@@ -10,10 +10,12 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from graphc import linting
 from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
 from graphc.linting import baseline
@@ -24,11 +26,10 @@ from graphc.linting.lint import lints
 from graphc.linting.report import LintReport
 from graphc.linting.settings import FailOn, Layer, Resolved, Settings, nearest, resolve
 from graphc.linting.subject import opened
-from graphc.runtime.worker import WorkerDiedError, messages
+from graphc.runtime.worker import Worker, WorkerDiedError
 from graphc.source import is_model
 
 DIED, FAILED = "run/worker-died", "run/plugin-failed"
-CHILD = "graphc.linting.child"
 DEATHS = 3  # of workers over one file, after which the rest of it is not analysed
 SPEC = re.compile(rb"^(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n|---[^\n]*\n)*[\"']?graphc[\"']?\s*:", re.ASCII)
 HEAD = 1 << 14  # bytes of a file in which a spec says that it is one
@@ -54,19 +55,20 @@ def run(
     *,
     limits: Limits = DEFAULT,
     making_baseline: bool = False,
+    worker: Worker | None = None,
     say: Progress = lambda text: None,
 ) -> Outcome:
     """Lint specs, models, and all of both in folders.
 
     `flags` go before the nearest config file, which goes before a spec. A baseline need not be there yet when it is
-    `making_baseline`. Raises GraphcError (run/usage,
+    `making_baseline`. The first `worker` may be one that has begun already. Raises GraphcError (run/usage,
     run/unknown-selector, run/file-not-found for a baseline) for what the caller or a config file says wrongly.
     """
     start = time.perf_counter()
     _require_selectors(flags, "the command line")
     files = list(dict.fromkeys(file for source in sources for file in collected(source)))
     jobs = {file: [*project_layers(file), Layer("the command line", flags)] for file in files}
-    examined = dict(_examined(jobs, limits, say))
+    examined = dict(_examined(jobs, limits, say, worker))
     found = tuple(finding for each in examined.values() for finding in each.findings)
     resolved = resolve([*(project_layers(files[0]) if files else ()), Layer("the command line", flags)])
     path = baseline_of(resolved, jobs)
@@ -147,8 +149,10 @@ def _is_spec(path: Path) -> bool:
 # ---------------------------------------------------------------- workers
 
 
-def _examined(jobs: Mapping[str, list[Layer]], limits: Limits, say: Progress) -> Iterator[tuple[str, Examined]]:
-    """What is told of each file, in their order."""
+def _examined(
+    jobs: Mapping[str, list[Layer]], limits: Limits, say: Progress, worker: Worker | None
+) -> Iterator[tuple[str, Examined]]:
+    """What is told of each file, in their order, by `worker` and by new ones after its death."""
     left, plugins = list(jobs), set[str]()
     deaths: list[tuple[str, WorkerDiedError]] = []  # over the first file that is left: the look that did it, and how
     while left:
@@ -156,7 +160,7 @@ def _examined(jobs: Mapping[str, list[Layer]], limits: Limits, say: Progress) ->
         skip = frozenset(look for look, _ in deaths)
         say(left[0])
         try:
-            for message in _messages(left, jobs, skip, limits):
+            for message in _messages(left, jobs, skip, limits, worker):
                 if "look" in message:
                     looking = message["look"]
                 elif "finding" in message:
@@ -172,6 +176,7 @@ def _examined(jobs: Mapping[str, list[Layer]], limits: Limits, say: Progress) ->
             if left:
                 raise WorkerDiedError("it stopped early")
         except WorkerDiedError as error:
+            worker = None
             deaths.append((looking, error))
             if left and (looking == READING or len(deaths) == DEATHS):
                 yield left[0], Examined((*heard, *(_death(left.pop(0), *each) for each in deaths[-1:])))
@@ -179,17 +184,19 @@ def _examined(jobs: Mapping[str, list[Layer]], limits: Limits, say: Progress) ->
 
 
 def _messages(
-    left: Sequence[str], jobs: Mapping[str, list[Layer]], skip: frozenset[str], limits: Limits
+    left: Sequence[str],
+    jobs: Mapping[str, list[Layer]],
+    skip: frozenset[str],
+    limits: Limits,
+    worker: Worker | None,
 ) -> Iterator[Any]:
-    """What a new worker says of the files that are left; some looks are skipped for the first of them."""
+    """What a worker, a new one if there is none, says of the files that are left; `skip` is for the first of them."""
     asked = [job(file, jobs[file], frozenset() if index else skip) for index, file in enumerate(left)]
-    return messages(
-        CHILD,
-        {"limits": asdict(limits), "jobs": asked},
-        seconds=limits.worker_seconds,
-        address_space=limits.worker_bytes,
-        tasks=len(left),
-    )
+    request = {"limits": asdict(limits), "jobs": asked}
+    with Worker(linting.CHILD) if worker is None else nullcontext(worker) as used:
+        yield from used.messages(
+            request, seconds=limits.worker_seconds, address_space=limits.worker_bytes, tasks=len(left)
+        )
 
 
 def _death(file: str, looking: str, error: WorkerDiedError) -> Finding:

@@ -159,6 +159,11 @@ class Subject:
                     found[node.op_type].append((node, opset))
         return found
 
+    @property
+    def graphs(self) -> Iterator[ir.Graph | ir.Function]:
+        """Every graph of the model: the main one, those inside it, and functions."""
+        return (graph for graph, _ in walk.graphs(self.model))
+
     def nodes(self, *op_types: str) -> Iterator[tuple[ir.Node, int]]:
         """The nodes of these standard operators, in any graph, each with the opset that it stands under."""
         for op_type in op_types:

@@ -3,8 +3,8 @@
     for message in messages("graphc.linting.child", request, seconds=120, address_space=16 << 30): ...
 
 The child is this Python running `MODULE.main(request)`, a generator of JSON values, each of which arrives when it is
-made. It has an address space and a CPU time of its own, and a clock runs for each silence. How it ended is told by a
-WorkerDiedError, never by a hang of the parent.
+made; `MODULE.prepare()`, where there is one, before it knows the request. It has an address space and a CPU time of its
+own, and a clock runs for each silence. How it ended is told by a WorkerDiedError, never by a hang of the parent.
 """
 
 from __future__ import annotations
@@ -34,39 +34,59 @@ class WorkerDiedError(GraphcError):
         super().__init__(how, code="run/worker-died", hint="run it alone with GRAPHC_DEBUG=1, and report what it says")
 
 
-def messages(module: str, request: Any, *, seconds: int, address_space: int, tasks: int = 1) -> Iterator[Any]:
-    """What the child says, as it says it.
+class Worker:
+    """A child that has begun to import its module, and waits for one request. Close it, or use `with`."""
 
-    Raises WorkerDiedError when it crashes, is silent for `seconds`, or runs out of memory: of `address_space`, in
-    bytes. A request of several `tasks` may take as many times the CPU time of one. Closing the generator ends it.
-    """
-    command = [sys.executable, "-P", "-m", "graphc.runtime.worker", module]
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=None if os.environ.get(DEBUG) else subprocess.DEVNULL,
-        text=True,
-        encoding="ascii",
-    )
-    said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    assert child.stdin is not None
-    assert child.stdout is not None
-    threading.Thread(target=_listen, args=(child.stdout, said), daemon=True).start()
-    try:
+    def __init__(self, module: str) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "graphc.runtime.worker", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if os.environ.get(DEBUG) else subprocess.DEVNULL,
+            text=True,
+            encoding="ascii",
+        )
+
+    def messages(self, request: Any, *, seconds: int, address_space: int, tasks: int = 1) -> Iterator[Any]:
+        """What the child says to the one request, as it says it.
+
+        Raises WorkerDiedError when it crashes, is silent for `seconds`, or runs out of memory: of `address_space`, in
+        bytes. A request of several `tasks` may take as many times the CPU time of one.
+        """
+        said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        threading.Thread(target=_listen, args=(self._child.stdout, said), daemon=True).start()
         with contextlib.suppress(BrokenPipeError):  # it died at once, which the next lines find
             bounds = {"seconds": GRACE * seconds * tasks, "address_space": address_space}
-            json.dump({**bounds, "request": request}, child.stdin)
-            child.stdin.close()
+            json.dump({**bounds, "request": request}, self._child.stdin)
+            self._child.stdin.close()
         while (line := _next(said, seconds)) is not None:
             yield json.loads(line)
-        code = child.wait()
+        code = self._child.wait()
         if code:
             raise WorkerDiedError(_ending(code))
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
+
+    def close(self) -> None:
+        """End the child, whatever it does."""
+        self._child.kill()
+        self._child.wait()
+        for stream in (self._child.stdin, self._child.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # what was not sent is not missed
+                    stream.close()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def messages(module: str, request: Any, *, seconds: int, address_space: int, tasks: int = 1) -> Iterator[Any]:
+    """What a new child says; see `Worker.messages`. Closing the generator ends it."""
+    with Worker(module) as worker:
+        yield from worker.messages(request, seconds=seconds, address_space=address_space, tasks=tasks)
 
 
 def _listen(stream: IO[str], said: queue.SimpleQueue[str | None]) -> None:
@@ -112,11 +132,13 @@ def _confine(seconds: int, address_space: int) -> None:
 
 
 def _main() -> None:
-    told = json.load(sys.stdin)
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no message
+    module = importlib.import_module(sys.argv[1])
+    getattr(module, "prepare", lambda: None)()
+    told = json.load(sys.stdin)
     _confine(told["seconds"], told["address_space"])
-    for message in importlib.import_module(sys.argv[1]).main(told["request"]):
+    for message in module.main(told["request"]):
         out.write(json.dumps(message) + "\n")
         out.flush()
 

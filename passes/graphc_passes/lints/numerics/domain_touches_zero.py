@@ -23,20 +23,33 @@ DIVISOR = {"Log": 0, "Reciprocal": 0, "Div": 1}  # the input that is not to be 0
     help="add a small constant, or use the operator that does both, LogSoftmax",
 )
 def domain_touches_zero(subject: Subject) -> Iterator[Problem]:
+    fed = _fed(subject)
     for node, _ in subject.nodes(*DIVISOR):
         position = DIVISOR[node.op_type]
         value = node.inputs[position] if len(node.inputs) > position else None
-        if value is None or value.producer() is None or not _is_floating(value):
+        if value is None or value not in fed or not _is_floating(value):
             continue
         found = subject.intervals.get(value)
         if found is not None and found.is_bounded_below and 0.0 in found:
             what = "logarithm" if node.op_type == "Log" else "divisor"
             maker = value.producer()
-            by = f"{maker.op_type} '{maker.name}'" if maker is not None else "nothing"
+            by = f"{maker.op_type} '{maker.name}'" if maker is not None else f"'{value.name}'"
             yield Problem(f"its {what} comes from {by}, which reaches 0", at=node)
     if subject.settings.run:
         for kind, output in extremes(subject):
             yield Problem(f"run on {kind}, output '{output}' is not finite")
+
+
+def _fed(subject: Subject) -> set[ir.Value]:
+    """The values that nodes make of inputs; those of weights alone are the same on every run."""
+    found: set[ir.Value] = set()
+    for graph in subject.graphs:
+        inputs = set(graph.inputs)
+        for node in graph:
+            taken = [value for value in node.inputs if value is not None]
+            if any(v in inputs or v in found or (v.producer() is None and not v.is_initializer()) for v in taken):
+                found.update(node.outputs)
+    return found
 
 
 def _is_floating(value: ir.Value) -> bool:

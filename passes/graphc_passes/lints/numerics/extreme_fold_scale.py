@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphc import CaseBuilder, Problem, Refusal, View, lint
+from graphc_passes.nodes.norms import batchnorm_affine, is_training
 
 
 @lint(
@@ -22,17 +23,16 @@ from graphc import CaseBuilder, Problem, Refusal, View, lint
 def extreme_fold_scale(norm: View) -> Problem | None:
     x = norm.input("X")
     maker = x.producer() if x is not None else None
-    if maker is None or maker.op_type != "Conv" or maker.domain or x is None or norm.attr("training_mode"):
+    if maker is None or maker.op_type != "Conv" or maker.domain or x is None or is_training(norm):
         return None
     try:
         conv = norm.producer("X", "Conv")
-        weights, variance, gamma = conv.constant("W"), norm.constant("input_var"), norm.constant("scale")
+        weights, (scale, _) = conv.constant("W"), batchnorm_affine(norm)
     except Refusal:
         return None  # nothing of it could be folded
-    if weights.size == 0 or variance.shape != gamma.shape or len(weights) != len(gamma):
+    if weights.size == 0 or scale.shape != weights.shape[:1]:
         return None
     bounds = ml_dtypes.finfo(weights.dtype)  # type: ignore[no-untyped-call]
-    scale = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + norm.attr("epsilon"))
     before = np.abs(weights.astype(np.float64)).reshape(len(weights), -1).max(1)
     after = before * np.abs(scale)
     small, large = float(bounds.smallest_normal), float(bounds.max)

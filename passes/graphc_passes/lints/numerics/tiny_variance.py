@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphc import CaseBuilder, Problem, View, constant, lint
+from graphc_passes.nodes.norms import is_training, statistics
 
 
 @lint(
@@ -18,10 +19,11 @@ from graphc import CaseBuilder, Problem, View, constant, lint
     help="prune the channel, or look why it does not vary",
 )
 def tiny_variance(norm: View) -> Problem | None:
-    statistics, scale = norm.input("input_var"), norm.input("scale")
-    variance = constant(statistics) if statistics is not None else None
+    _, name = statistics(norm)
+    measured, scale = norm.input(name), norm.input("scale")
+    variance = constant(measured) if measured is not None else None
     gamma = constant(scale) if scale is not None else None
-    if variance is None or gamma is None or variance.shape != gamma.shape or norm.attr("training_mode"):
+    if variance is None or gamma is None or variance.shape != gamma.shape or is_training(norm):
         return None
     epsilon = norm.attr("epsilon")
     count = int(((variance < epsilon) & (gamma != 0)).sum())
@@ -32,11 +34,11 @@ def tiny_variance(norm: View) -> Problem | None:
 
 
 def _norm(g: CaseBuilder, variance: float, scale: float = 1.0) -> object:
-    statistics = np.ones(4, np.float32)
-    statistics[2] = variance
+    variances = np.ones(4, np.float32)
+    variances[2] = variance
     gamma = np.full(4, scale, np.float32)
     parameters = [g.constant(each, name=name) for name, each in (("scale", gamma), ("shift", np.ones(4, np.float32)))]
-    mean, var = g.constant(np.zeros(4, np.float32), name="mean"), g.constant(statistics, name="var")
+    mean, var = g.constant(np.zeros(4, np.float32), name="mean"), g.constant(variances, name="var")
     return g.BatchNormalization(g.input(1, 4, 8, 8), *parameters, mean, var)
 
 

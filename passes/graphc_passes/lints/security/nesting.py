@@ -36,6 +36,7 @@ def _branches(folder: Path, depth: int) -> Path:
             declared.shape.dim.add(dim_value=2)
         else:
             declared.shape.SetInParent()
+    model.graph.output[0].type.tensor_type.shape.dim.add(dim_value=2)
     path = folder / "net.onnx"
     path.write_bytes(model.SerializeToString())
     return path
