@@ -5,6 +5,7 @@ from .analysis.annotation import TrainingCostPass as TrainingCostPass
 from .analysis.batch_statistics import batch_statistics as batch_statistics
 from .analysis.cost_report import CostReport as CostReport
 from .analysis.flow import gradient_flow as gradient_flow
+from .analysis.latency import latencies as latencies
 from .analysis.receptive_field import preferred_sizes as preferred_sizes
 from .analysis.receptive_field import receptive_fields as receptive_fields
 from .analysis.roofline import bounds as bounds
@@ -24,6 +25,7 @@ from .convolution import channel_conflict as channel_conflict
 from .convolution import pool_axes as pool_axes
 from .convolution import read_convolution as read_convolution
 from .convolution import transpose_filter as transpose_filter
+from .costs import Cost as Cost
 from .errors import GraphcError as GraphcError
 from .errors import Note as Note
 from .errors import Where as Where
@@ -55,11 +57,16 @@ from .pipeline import Pipeline as Pipeline
 from .pipeline import Record as Record
 from .pipeline import Step as Step
 from .rewriting import Rewrite as Rewrite
+from .rewriting import RewritePass as RewritePass
 from .rewriting import require as require
 from .rewriting import rewrite as rewrite
 from .rewriting import waive as waive
 from .runtime.equivalence import Report as Report
 from .runtime.equivalence import check as check
+from .runtime.kernels import Lack as Lack
+from .runtime.kernels import Partition as Partition
+from .runtime.kernels import partition as partition
+from .runtime.kernels import provider_of as provider_of
 from .runtime.tolerance import Tolerance as Tolerance
 from .source import open_source as open_source
 from .spec import Network as Network
@@ -70,6 +77,7 @@ from .spec.layers import Field as Field
 from .spec.layers import Layer as Layer
 from .spec.usage import Declared as Declared
 from .tape import Tape as Tape
+from .target import Target as Target
 from .target import find_target as find_target
 from .view import Refusal as Refusal
 from .view import View as View

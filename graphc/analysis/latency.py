@@ -1,7 +1,7 @@
-"""How long an inference takes here: a median with the interval that noise leaves it, at several sizes.
+"""How long an inference takes here: a median with the interval that noise leaves it, of several models or sizes.
 
-The n runs at one size are taken in turn with those at the others, so that a machine that grows slower or faster does so
-for all of them. Of n independent times the k-th smallest and the k-th largest hold the median between them with the
+The n runs of one are taken in turn with those of the others, so that a machine that grows slower or faster does so for
+all of them. Of n independent times the k-th smallest and the k-th largest hold the median between them with the
 probability 1 − 2·P(B < k), B binomial of n trials at 1/2, whatever the distribution of the times. That holds for noise
 that is independent from run to run; a machine that is busy for seconds shifts all times, which no repetition shows.
 Source: H. A. David, H. N. Nagaraja, Order Statistics, 2003, section 7.1.
@@ -18,7 +18,7 @@ from math import comb
 import onnx_ir as ir
 
 from graphc.runtime.feeds import make_feeds
-from graphc.runtime.session import Provider, session
+from graphc.runtime.session import Provider, Session, session
 from graphc.runtime.sizes import bindings
 
 ROUNDS, LEAST = 31, 6  # runs at each size; fewer where they take long, but 6 at least, which the interval needs
@@ -36,32 +36,40 @@ class Latency:
     runs: int
     confidence: float
 
+    def is_below(self, other: Latency) -> bool:
+        """Whether it is less than another one for sure."""
+        return self.high < other.low
+
 
 def latencies(
-    model: ir.Model,
-    points: Sequence[Mapping[str, int]],
+    runs: Sequence[tuple[ir.Model, Mapping[str, int]]],
     *,
     provider: Provider = "cpu",
     threads: int | None = None,
     rounds: int = ROUNDS,
 ) -> list[Latency]:
-    """The latency at each of these sizes, with ONNX Runtime's optimiser on, as in deployment.
+    """The latency of each model at its sizes, with ONNX Runtime's optimiser on, as in deployment.
 
     Raises GraphcError as `session` and `make_feeds`.
     """
-    feeds = [make_feeds(model, 0, 0, bindings(model, point), {}) for point in points]
-    times: list[list[float]] = [[] for _ in points]
+    feeds = [make_feeds(model, 0, 0, bindings(model, sizes), {}) for model, sizes in runs]
+    times: list[list[float]] = [[] for _ in runs]
     with ExitStack() as files:
-        opened = files.enter_context(session(model, provider=provider, threads=threads, optimise=True))
-        for feed in feeds:
-            opened.run(feed)  # warm
+        opened: dict[int, Session] = {}
+        for model, _ in runs:
+            if id(model) not in opened:
+                made = session(model, provider=provider, threads=threads, optimise=True)
+                opened[id(model)] = files.enter_context(made)
+        turns = [(opened[id(model)], feed) for (model, _), feed in zip(runs, feeds, strict=True)]
+        for each, feed in turns:
+            each.run(feed)  # warm
         begun = time.perf_counter()
         for index in range(max(rounds, LEAST)):
             if index >= LEAST and time.perf_counter() - begun > SECONDS:
                 break
-            for feed, found in zip(feeds, times, strict=True):
+            for (each, feed), found in zip(turns, times, strict=True):
                 started = time.perf_counter()
-                opened.run(feed)
+                each.run(feed)
                 found.append(time.perf_counter() - started)
     return [of_times(found) for found in times]
 

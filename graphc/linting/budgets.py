@@ -175,16 +175,20 @@ _training: WeakKeyDictionary[Subject, dict[tuple[tuple[str, int], ...], CostRepo
 
 
 def _costed(sized: Sized, name: str, limit: int | float) -> Verdict:
+    """At every size; a training step at the preferred ones: the range is what the model serves."""
     sized.require_sizes()
     what, found = budgets.COSTED[name], []
-    for sizes in budgets.points(sized.ranges):
+    points = budgets.points(sized.ranges)
+    for sizes in points[:1] if what.training else points:
         report = sized.report(what.training, sizes)
         found.append(Verdict(name, limit, what.of(report), what.unit, sizes, what.unknown(report)))
     worst = max(found, key=lambda each: each.value)
     if worst.is_broken:
         return worst
     unproven = next((each.unproven for each in found if each.unproven), "")
-    return replace(worst, unproven=unproven) if unproven else _unbounded(sized, what, worst)
+    if unproven or what.training:
+        return replace(worst, unproven=unproven)
+    return _unbounded(sized, what, worst)
 
 
 def _unbounded(sized: Sized, what: budgets.Costed, worst: Verdict) -> Verdict:
@@ -193,7 +197,7 @@ def _unbounded(sized: Sized, what: budgets.Costed, worst: Verdict) -> Verdict:
     if not far:
         return worst
     opt = budgets.points(sized.ranges)[0]
-    if what.of(sized.report(what.training, far)) == what.of(sized.report(what.training, opt)):
+    if what.of(sized.report(False, far)) == what.of(sized.report(False, opt)):
         return worst
     return replace(worst, unproven=_open(sized.ranges), is_open=True)
 
@@ -213,7 +217,8 @@ def _measured(sized: Sized, limit: float) -> Verdict:
     points = budgets.points(sized.ranges)
     provider: Provider = "cuda" if subject.settings.target == "ort-cuda" else "cpu"
     threads = subject.network.target.threads if subject.network is not None else None
-    found = latencies(subject.weighted, points, provider=provider, threads=threads)
+    model = subject.weighted
+    found = latencies([(model, sizes) for sizes in points], provider=provider, threads=threads)
     sizes, worst = max(zip(points, found, strict=True), key=lambda each: each[1].low)
     if worst.low > limit:
         return Verdict("latency", limit, worst.median, "s", sizes)

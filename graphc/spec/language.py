@@ -260,7 +260,10 @@ class Target(Section):
 
 
 class Budgets(Section):
-    """Bounds that lint holds a model to, before any pass, at the least, preferred and largest sizes of its dims."""
+    """Bounds that lint holds a model to, before any pass, at the least, preferred and largest sizes of its dims.
+
+    A training step is held to its bounds at the preferred sizes, with the batch of `train:`.
+    """
 
     model_config = ConfigDict(populate_by_name=False)
 

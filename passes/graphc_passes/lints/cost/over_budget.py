@@ -1,8 +1,9 @@
 """A model that costs more than its budgets allow: parameters, nodes, multiply-adds of a direction, memory, time.
 
-Dims with a range are looked at where all are least, as preferred and largest; the worst of these is told. A part that
-is not known counts as nothing, so what is told is exceeded for sure. A latency is measured, with `run`, and exceeds its
-budget where the whole 95 % interval of its median does.
+Dims with a range are looked at where all are least, as preferred and largest, and the worst of these is told; a
+training step where they are as preferred, with the batch of `train:`. A part that is not known counts as nothing, so
+what is told is exceeded for sure. A latency is measured, with `run`, and exceeds its budget where the whole 95 %
+interval of its median does.
 
 Why    a budget is what the device, the frame rate or the training machine leaves; what exceeds it is found after the
        work, on the device, if not here.
