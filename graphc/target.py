@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import onnx
 import onnx_ir as ir
@@ -24,6 +24,9 @@ from graphc.view import View
 
 FOLDER = Path(__file__).parent / "targets"
 _INTEGERS = (onnx.defs.OpSchema.AttrType.INT, onnx.defs.OpSchema.AttrType.INTS)
+Floats = Literal["float16", "float32", "float64", "bfloat16", "complex64", "complex128"]
+Integers = Literal["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+ElementType = Floats | Integers | Literal["bool", "string"]
 INDEX_RANK = 1  # shape arithmetic is on integers of at most this rank
 
 
@@ -71,7 +74,8 @@ class Target(BaseModel):
 
     `allows` are the operators that it runs, `shape_arithmetic` those that it runs on integers of rank 0 and 1 (sizes
     known at run time only), `forms` what it does not run of allowed ones, `penalties` of single operators (`penalty` of
-    all others), `pipeline` what brings a model there.
+    all others), `pipeline` what brings a model there. Only lints ask for `types`, the element types that it knows (none
+    stated: any), `opset`, the newest that it reads (None: any), and `dynamic`, whether sizes may be left open.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,6 +88,9 @@ class Target(BaseModel):
     forms: tuple[Form, ...] = ()
     penalties: dict[str, PositiveInt] = {}
     penalty: PositiveInt = 1000
+    types: frozenset[ElementType] = frozenset()
+    opset: PositiveInt | None = None
+    dynamic: bool = True
 
     def forbids(self, node: ir.Node, opset: int) -> Iterator[tuple[int, str]]:
         """(penalty, what is not allowed) for each reason not to run the node."""

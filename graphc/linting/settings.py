@@ -29,7 +29,7 @@ class Settings(language.Lint):
 
     extend_select: list[str] = Field([], alias="extend-select", description="lints or categories besides")
     fail_on: FailOn = Field("error", alias="fail-on", description="exit code 1 from this severity on")
-    target: str | None = Field(None, description="a target that graphc ships, or the file of one")
+    target: str | None = Field(None, description="a target that graphc ships, the file of one, ort-cpu, ort-cuda, or one of the spec's own")
     baseline: str | None = Field(None, description="file of findings that are known, relative to the config file")
     run: bool = Field(False, description="run the model too: measured latencies, numerics")
     dims: dict[str, language.DimOrSize] = Field(

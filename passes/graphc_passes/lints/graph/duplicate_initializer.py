@@ -21,7 +21,7 @@ WORTH = 1 << 16  # bytes stored for nothing, in all
 PEEK = 64  # elements that are compared before whole contents are
 
 
-@lint(category="graph", severity="info", help="keep one, and let all read it", fix="deduplicate-initializers")
+@lint(category="graph", severity="info", help="keep one, and let all read it", fix="deduplicate-hashed-initializers")
 def duplicate_initializer(subject: Subject) -> Iterator[Problem]:
     groups = [_large(subject.model)]
     for key in (_kind, _first_elements, _content):

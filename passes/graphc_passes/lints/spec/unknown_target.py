@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import CaseBuilder, GraphcError, Problem, Subject, find_target, lint
+from graphc import CaseBuilder, GraphcError, Problem, Subject, find_target, lint, provider_of
 
 
 @lint(category="spec", severity="error", help="take a target that graphc ships, or the YAML file of one")
 def unknown_target(subject: Subject) -> Iterator[Problem]:
     name = subject.settings.target
-    if name is None or (subject.network is not None and name in subject.network.spec.targets):
+    if name is None or provider_of(name) or (subject.network is not None and name in subject.network.spec.targets):
         return
     try:
         find_target(name, subject.limits)
@@ -30,6 +30,11 @@ def mistyped(g: CaseBuilder) -> object:
 
 @unknown_target.good(target="portable")
 def shipped(g: CaseBuilder) -> object:
+    return g.Relu(g.input(1, 4, 8, 8))
+
+
+@unknown_target.good(target="ort-cpu")
+def onnx_runtime(g: CaseBuilder) -> object:
     return g.Relu(g.input(1, 4, 8, 8))
 
 

@@ -1,0 +1,87 @@
+"""What the lints of this category share: the target that the settings name, and where its nodes run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+import onnx_ir as ir
+
+from graphc import (
+    Fix,
+    GraphcError,
+    Lack,
+    Partition,
+    Problem,
+    Rewrite,
+    Subject,
+    Target,
+    find_target,
+    partition,
+    provider_of,
+)
+
+CPU = "CPUExecutionProvider"
+_found: WeakKeyDictionary[Subject, Partition | None] = WeakKeyDictionary()
+
+
+def provider(subject: Subject) -> str | None:
+    """The provider of ONNX Runtime that is the target: that of `ort-...`, or of the spec's own target."""
+    name = subject.settings.target
+    if name is None:
+        return None
+    own = subject.network.spec.targets.get(name) if subject.network is not None else None
+    return own.ep if own is not None else provider_of(name)
+
+
+def parted(subject: Subject) -> Partition | None:
+    """Where the nodes run on that provider; None if it is no target, or not installed, as `provider-missing` says."""
+    name = provider(subject)
+    if name is None:
+        return None
+    if subject not in _found:
+        try:
+            _found[subject] = partition(subject.model, name)
+        except GraphcError as error:
+            if error.code != "run/provider-missing":
+                raise
+            _found[subject] = None
+    return _found[subject]
+
+
+def file_target(subject: Subject) -> Target | None:
+    """The target if it is one of graphc's own or of a YAML file; one that is not known, `spec/unknown-target` says."""
+    name = subject.settings.target
+    if name is None or provider(subject) is not None:
+        return None
+    try:
+        return find_target(name, subject.limits)
+    except GraphcError as error:
+        if error.code != "spec/unknown-target":
+            raise
+        return None
+
+
+def lacking(subject: Subject, kind: str) -> list[tuple[ir.Node, Lack]]:
+    """The nodes that no provider of ONNX Runtime runs for want of this: an "op", an "opset" or a "type"."""
+    found = parted(subject)
+    return [each for each in found.unsupported if each[1].kind == kind] if found is not None else []
+
+
+def grouped(nodes: Iterable[tuple[ir.Node, str]]) -> Iterator[Problem]:
+    """One problem for each message, at the first node that it is about."""
+    groups: dict[str, list[ir.Node]] = {}
+    for node, message in nodes:
+        groups.setdefault(message, []).append(node)
+    for message, those in groups.items():
+        others = f" ({len(those)} nodes)" if len(those) > 1 else ""
+        yield Problem(f"{message}{others}", at=those[0], measured=len(those))
+
+
+def mended(problem: Problem, opsets: Mapping[str, int], *rewrites: Rewrite) -> Problem:
+    """The problem with the first of these rewrites that would fire at its node as its fix, if one does."""
+    for rewrite in rewrites:
+        if isinstance(problem.at, ir.Node) and rewrite.would_fire(problem.at, opsets.get("", 1)):
+            return replace(problem, fix=Fix(f"run {rewrite.name}", passes=(rewrite.name,)))
+    return problem
