@@ -70,7 +70,8 @@ def kept(printed: str, shown: str) -> str:
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("readme")
     write_specs(found)
-    printed_by("graphc build tiny.yaml", found)  # a later command reads what this one wrote
+    for command in ("graphc build tiny.yaml", 'graphc build tiny.yaml -p "" -o raw.onnx'):
+        printed_by(command, found)  # a later command reads what this one wrote
     return found
 
 
