@@ -242,10 +242,10 @@ def infer_anew(model: ir.Model) -> Iterator[tuple[ir.Node, list[Operand] | Infer
 
     Where ONNX cannot tell a shape, the stated one stands.
     """
-    opset, known = model.opset_imports.get("", 1), dict[ir.Value, Operand]()
+    known = dict[ir.Value, Operand]()
     for node in model.graph:
         try:
-            found = infer_node(node, opset, known)
+            found = infer_node(node, model.opset_imports.get(node.domain, 1), known)
         except InferenceError as error:
             yield node, error
             continue

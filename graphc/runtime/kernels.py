@@ -285,7 +285,7 @@ class Partition:
     @cached_property
     def copies(self) -> tuple[ir.Value, ...]:
         """The values that are made by one provider and read by another: each is copied in every run."""
-        where = {each.node: each.provider for each in self._counted}
+        where = {each.node: each.provider for each in self._counted if each.provider is not None}
         return tuple(
             value
             for node, provider in where.items()
@@ -296,7 +296,7 @@ class Partition:
     @cached_property
     def count(self) -> int:
         """How many parts of the graph run on the provider, one after the other, with others between them."""
-        order = [each.provider == self.provider for each in self._counted]
+        order = [each.provider == self.provider for each in self._counted if each.provider is not None]
         return sum(here and not before for before, here in zip([False, *order], order, strict=False))
 
     def rows(self) -> list[tuple[str, str, int, str]]:

@@ -29,7 +29,7 @@ def dead_node(subject: Subject) -> Iterator[Problem]:
 def _dead(graph: GraphLike) -> Iterator[Problem]:
     """The ends of what is dead: nodes whose results nothing reads at all."""
     live = _live(graph)
-    dead = [node for node in graph if node.outputs and node not in live]
+    dead = [node for node in graph if node.outputs and node not in live and not _is_constant(node)]
     ends = [node for node in dead if not any(value.uses() for value in node.outputs)]
     for node in ends:
         others = len(dead) - len(ends)
@@ -49,6 +49,11 @@ def _live(graph: GraphLike) -> set[ir.Node]:
         producers = (value.producer() for value in node.inputs if value is not None)
         pending += [each for each in producers if each is not None and each.graph is node.graph]
     return live
+
+
+def _is_constant(node: ir.Node) -> bool:
+    """Whether a node computes nothing."""
+    return node.op_type == "Constant" and not node.domain
 
 
 def _is_wanted(value: ir.Value) -> bool:

@@ -7,6 +7,7 @@ Why    the model does not run there. For ONNX Runtime the installed one is asked
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import onnx_ir as ir
 
@@ -20,19 +21,23 @@ TOLD = frozenset({"ConvTranspose", "a dilated convolution"})  # what the lints c
 
 @lint(category="target", severity="error", help="write it by operators that the target has, or choose another target")
 def op_unsupported(subject: Subject) -> Iterator[Problem]:
-    found = [(node, lack.what) for node, lack in lacking(subject, "op")]
+    yield from grouped((node, lack.what) for node, lack in lacking(subject, "op"))
     target = file_target(subject)
-    if target is not None:
-        found += _not_allowed(subject, target)
-    yield from grouped(found)
+    if target is None:
+        return
+    lowered = _roots(target)
+    for problem in grouped(_not_allowed(subject, target)):
+        assert isinstance(problem.at, ir.Node)
+        if problem.at.op_type not in lowered or problem.at.domain:
+            yield problem
+        elif subject.is_model:  # a spec is built with passes
+            help = f"build the model for it, whose passes may lower it: graphc build MODEL --target {target.name}"
+            yield replace(problem, help=help)
 
 
 def _not_allowed(subject: Subject, target: Target) -> Iterator[tuple[ir.Node, str]]:
-    """The nodes that a target forbids; of a spec, which is built with passes, what its pipeline does not lower."""
-    lowered = frozenset() if subject.is_model else _roots(target)
+    """The nodes that a target forbids, each with what it is that is not allowed."""
     for node, opsets in nodes(subject):
-        if node.op_type in lowered and not node.domain:
-            continue
         for _, what in target.forbids(node, opsets.get("", 1)):
             if target.name == PORTABLE and what in TOLD:
                 continue
