@@ -34,6 +34,7 @@ from .inference import InferenceError as InferenceError
 from .inference import infer_anew as infer_anew
 from .limits import Limits as Limits
 from .linting.budgets import Verdict as Verdict
+from .linting.budgets import preferred_of as preferred_of
 from .linting.budgets import sizes_of as sizes_of
 from .linting.budgets import training_cost as training_cost
 from .linting.budgets import verdicts as verdicts

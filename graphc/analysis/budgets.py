@@ -5,7 +5,7 @@ A count or a figure of memory of which a part is unknown is a lower bound: it ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -19,6 +19,7 @@ from graphc.costs import Cost
 from graphc.metadata import DIM_FORM
 from graphc.ops.op import size_in_bytes
 from graphc.runtime.sizes import required
+from graphc.view import constant_tensor
 
 Range = Mapping[str, int]  # of a dim: min, opt, max, multiple_of, each of which may be left out
 Sizes = Mapping[str, int]
@@ -68,26 +69,37 @@ COSTED: Mapping[str, Costed] = {
 
 
 def parameters(model: ir.Model) -> tuple[int, str]:
-    """The floating elements of weights, frozen ones too, and why there may be more: weights that are integers."""
+    """The floating elements of weights, frozen ones too, and why there may be more, "" where there are not."""
     found = stored(model)
     count = sum(prod(static_shape(value)) for value in (*found.trained, *found.frozen))
-    return count, "it has quantised weights, which are not told from other integers" if _is_quantised(model) else ""
+    if any(_holds_weights(graph) for graph, _ in walk.graphs(model) if graph is not model.graph):
+        return count, "weights of subgraphs and functions are not counted"
+    return count, "quantised weights are not told from other integers" if _is_quantised(model) else ""
+
+
+def _holds_weights(graph: Iterable[ir.Node]) -> bool:
+    """Whether a graph has floating constants of more than one element; the body of a function has no initializers."""
+    inner = graph.initializers.values() if isinstance(graph, ir.Graph) else ()
+    constants = [node.outputs[0] for node in graph if node.op_type == "Constant" and node.outputs]
+    tensors = [constant_tensor(value) or value.const_value for value in (*inner, *constants)]
+    return any(tensor is not None and tensor.dtype.is_floating_point() and tensor.size > 1 for tensor in tensors)
 
 
 QUANTISED = frozenset(
     ("ConvInteger", "DequantizeLinear", "MatMulInteger", "MatMulNBits", "QGemm", "QLinearConv", "QLinearMatMul")
 )
+STORED = 4  # inputs of these among which the weights are
 
 
 def _is_quantised(model: ir.Model) -> bool:
     """Whether an operator on integers reads a stored tensor of them."""
-    return any(
-        value is not None and value.is_initializer() and value.dtype is not None and value.dtype.is_integer()
-        for node in walk.nodes(model)
-        if node.op_type in QUANTISED
-        for value in node.inputs[:4]
-        if value is not None and value.shape is not None and len(value.shape) > 1
-    )
+    read = (value for node in walk.nodes(model) if node.op_type in QUANTISED for value in node.inputs[:STORED])
+    return any(value is not None and _is_integer_tensor(value) for value in read)
+
+
+def _is_integer_tensor(value: ir.Value) -> bool:
+    tensor = constant_tensor(value)
+    return tensor is not None and tensor.dtype.is_integer() and tensor.size > 1
 
 
 def file_bytes(model: ir.Model) -> int:

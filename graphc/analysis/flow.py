@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import onnx_ir as ir
 
 from graphc.analysis.samples import captured
+from graphc.collector import uncollected
 from graphc.metadata import STOP_GRADIENT
 from graphc.ops import op_of
 from graphc.ops.op import floating
@@ -47,6 +48,7 @@ def gradient_flow(network: Network) -> Flow:
     return _known[network.emitter]
 
 
+@uncollected()
 def _flow(network: Network) -> Flow:
     training = network.training
     if training is None or not training.losses:

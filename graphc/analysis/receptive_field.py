@@ -19,6 +19,7 @@ from math import sqrt
 
 import onnx_ir as ir
 
+from graphc.collector import uncollected
 from graphc.errors import GraphcError
 from graphc.spec import Network
 from graphc.view import Refusal, View
@@ -63,6 +64,7 @@ class Fields:
     axes: tuple[Field, ...]
 
 
+@uncollected()
 def receptive_fields(network: Network) -> dict[ir.Value, Fields]:
     """The fields of the outputs of a network whose fields are known and that look into an input of as many axes."""
     found: dict[ir.Value, Fields] = {

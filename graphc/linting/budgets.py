@@ -118,6 +118,11 @@ def _file_bytes(subject: Subject) -> int:
 # ---------------------------------------------------------------- at every size
 
 
+def preferred_of(subject: Subject) -> dict[str, int]:
+    """The preferred sizes of the dims that have any, those of the settings before the subject's own."""
+    return budgets.points(Sized(subject).ranges)[0]
+
+
 def sizes_of(subject: Subject) -> list[dict[str, int]]:
     """The sizes at which a subject is looked at: its dims as preferred, all least, all largest. Raises GraphcError
     (run/not-analysed) for a dim without any size."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import CaseBuilder, Problem, Subject, lint
+from graphc import CaseBuilder, Problem, Subject, lint, preferred_of
 
 SHARE, LAYERS = 0.5, 3
 
@@ -26,7 +26,7 @@ def dominant_layer(subject: Subject) -> Iterator[Problem]:
     budgets = subject.settings.budgets
     if subject.settings.device is None and budgets.macs is None and budgets.training_macs is None:
         return
-    report = subject.cost()
+    report = subject.cost(dims=preferred_of(subject))
     layers = [node for node in report.nodes if node.forward.mac]
     total = report.totals.forward.mac
     if report.uncosted or len(layers) < LAYERS:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import CaseBuilder, Problem, Subject, bounds, device_of, lint
+from graphc import CaseBuilder, Problem, Subject, bounds, device_of, lint, preferred_of
 
 SHARE = 0.1  # of the least time, below which a layer does not matter
 PRECISIONS = {"FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16"}
@@ -28,7 +28,7 @@ def memory_bound(subject: Subject) -> Iterator[Problem]:
     if device is None:
         return
     precision = _precision(subject)
-    report = subject.cost()
+    report = subject.cost(dims=preferred_of(subject))
     multiplying = {node.name for node in report.nodes if node.forward.mac}
     found = [bound for bound in bounds(report, device, precision) if bound.direction == "forward"]
     total = sum(bound.seconds for bound in found)

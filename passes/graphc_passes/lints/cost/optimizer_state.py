@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import Problem, Subject, device_of, lint, training_cost
+from graphc import Problem, Subject, device_of, lint, preferred_of, training_cost
 
 SHARE = 1 / 3
 
@@ -31,7 +31,7 @@ def optimizer_state(subject: Subject) -> Iterator[Problem]:
     limit = _memory(subject)
     if limit is None:
         return
-    report = training_cost(subject)
+    report = training_cost(subject, preferred_of(subject))
     share = report.memory.optimizer / limit if limit else 0
     if share > SHARE:
         yield Problem(

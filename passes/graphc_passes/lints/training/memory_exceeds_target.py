@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from graphc import Problem, Subject, device_of, lint, training_cost
+from graphc import Problem, Subject, device_of, lint, preferred_of, training_cost
 
 
 @lint(
@@ -26,7 +26,7 @@ def memory_exceeds_target(subject: Subject) -> Iterator[Problem]:
     network = subject.network
     if device is None or device.memory_bytes is None or network is None or network.training is None:
         return
-    memory = training_cost(subject).memory
+    memory = training_cost(subject, preferred_of(subject)).memory
     if memory.peak_training > device.memory_bytes:
         yield Problem(
             f"a training step needs {memory.peak_training:,} B, and {device.name} has {device.memory_bytes:,} B",
