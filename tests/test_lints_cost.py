@@ -201,6 +201,31 @@ def test_dims_of_the_settings_give_a_model_its_sizes() -> None:
     assert told({"batch": 2, "other": 7}, 2 * MACS) == []
 
 
+RANGED = """<ir_version: 10, opset_import: ["": 20]>
+g (float[N, 4, 8, H] x, float[4, 4, 3, 3] w) => (float[N, 4, 6, K] y) { y = Conv (x, w) }
+"""
+
+
+@pytest.mark.parametrize(
+    ("ranges", "lint"),
+    [
+        ('{"N": 1, "H": 8}', None),
+        ('{"N": 1, "H": {"min": 4, "opt": 6, "max": 8}}', None),
+        ('{"N": 1, "H": {"min": 4, "opt": 6, "max": 9}}', OVER),
+        ('{"N": 1, "H": {"min": 4}}', UNPROVEN),
+        ('{"N": 1}', UNPROVEN),
+        ("[]", UNPROVEN),
+        ('{"N": {"min": "x"}}', UNPROVEN),
+        ('{"N": 1, "H": {"max": 100000000000000000000000}}', UNPROVEN),
+    ],
+)
+def test_ranges_of_a_models_metadata_are_believed_as_far_as_they_go(ranges: str, lint: str | None) -> None:
+    model = ir.from_proto(onnx.parser.parse_model(RANGED))
+    model.metadata_props["graphc.dims"] = ranges
+    given = checked({"budgets": {"macs": 4 * 4 * 9 * 6 * 6}}, "the test")
+    assert [found.lint for found in findings(model, OVER, UNPROVEN, settings=given)] == ([lint] if lint else [])
+
+
 RANGES = st.dictionaries(
     st.sampled_from("NHW"),
     st.dictionaries(st.sampled_from(["min", "opt", "max", "multiple_of"]), st.integers(1, 99)),

@@ -23,6 +23,7 @@ from graphc.view import Refusal
 UNITS = {"params": "", "nodes": "", "file_size": "B", "latency": "s"} | {
     name: costed.unit for name, costed in budgets.COSTED.items()
 }
+LARGEST = 1 << 32  # of one dim: products of several with what layers scale by fit in 64 bits
 NOT_RUN = "nothing is run unless it is asked for"
 
 
@@ -139,13 +140,16 @@ class Sized:
 
     @cached_property
     def ranges(self) -> dict[str, budgets.Range]:
-        """The range of each dim that has one."""
+        """The range of each dim that has one. Raises GraphcError (run/not-analysed) for a size that no tensor has."""
         model = self.subject.model
-        found: dict[str, budgets.Range] = {**declared_dims(model)}
+        found: dict[str, budgets.Range] = {name: _whole(sizes) for name, sizes in declared_dims(model).items()}
         for name, dim in self.subject.settings.dims.items():
             if name in budgets.symbolic_dims(model):
                 sizes = {"min": dim.least, "opt": dim.best, "multiple_of": dim.multiple_of}
                 found[name] = sizes if dim.max is None else {**sizes, "max": dim.max}
+        for name, stated in found.items():
+            if max(stated.values(), default=1) > LARGEST:
+                raise GraphcError(f"dim {name} has a size beyond {LARGEST:,}", code="run/not-analysed")
         return found
 
     def require_sizes(self) -> None:
@@ -177,6 +181,11 @@ def training_cost(subject: Subject, sizes: Mapping[str, int] | None = None) -> C
 
 
 _training: WeakKeyDictionary[Subject, dict[tuple[tuple[str, int], ...], CostReport]] = WeakKeyDictionary()
+
+
+def _whole(sizes: budgets.Range) -> budgets.Range:
+    """A range as metadata states it, where a fixed size is an `opt` alone."""
+    return {"min": sizes["opt"], "max": sizes["opt"], **sizes} if sizes.keys() == {"opt"} else sizes
 
 
 def _costed(sized: Sized, name: str, limit: int | float) -> Verdict:
