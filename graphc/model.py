@@ -71,6 +71,7 @@ def read(path: str | Path, limits: Limits = DEFAULT) -> ir.Model:
     except ir.serde.SerdeError as error:
         raise _not_a_model(path, str(_root(error))) from None
     _resolve_external(model, path.parent)
+    _take_as_stored(model)
     model.ir_version = max(model.ir_version, OVERRIDABLE_IR_VERSION)
     return model
 
@@ -96,6 +97,14 @@ def _normalise(proto: onnx.ModelProto, limits: Limits) -> None:
         for sparse in graph.sparse_initializer:
             graph.initializer.append(_dense(sparse, limits))
         del graph.sparse_initializer[:]
+
+
+def _take_as_stored(model: ir.Model) -> None:
+    """An initializer has the type and shape that it is stored with, as ONNX Runtime has it, whatever else is stated."""
+    for value in walk.initializers(model):
+        if value.const_value is not None and not value.is_graph_input():
+            value.dtype = value.const_value.dtype
+            value.shape = ir.Shape(value.const_value.shape.numpy())
 
 
 def _graph_protos(proto: onnx.ModelProto) -> Iterator[onnx.GraphProto]:

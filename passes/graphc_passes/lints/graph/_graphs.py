@@ -67,10 +67,14 @@ def schema_of(node: ir.Node, opsets: Mapping[str, int]) -> onnx.defs.OpSchema | 
 
 
 def sizes(value: ir.Value | None) -> tuple[int | None, ...] | None:
-    """The sizes of a value, None for each that is not a number; None where not even the rank is known."""
-    if value is None or value.shape is None:
+    """The sizes of a value, None for each that is not a number; None where not even the rank is known.
+
+    Of weights as they are stored, whatever the graph states of them.
+    """
+    if value is None:
         return None
-    return tuple(size if isinstance(size, int) else None for size in value.shape)
+    shape = value.shape if value.const_value is None else value.const_value.shape
+    return None if shape is None else tuple(size if isinstance(size, int) else None for size in shape)
 
 
 def some(names: list[str]) -> str:
