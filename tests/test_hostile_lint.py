@@ -7,9 +7,10 @@ seconds is measured by benchmarks/hostile_times.py.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import onnx
 import pytest
 from test_hostile import BODY, EXPRESSIONS, HEAD, MEMORY, NPZ, PATIENCE, PROJECTS, SAFETENSORS, YAML
 
-from graphc.linting.lint import LintCase, lints
+from graphc.linting.lint import lints
 
 GRAPHC = str(Path(sys.executable).with_name("graphc"))
 LAUNCHER = """
@@ -30,7 +31,7 @@ DENSE = 'graphc: 1\ninputs: {x: "f32[1, 3]"}\noutputs: [y]\nnodes: [{id: y, dens
 CODES = {1: "a finding", 2: "wrong usage or a missing file"}
 
 
-def linted(folder: Path, files: list[str]) -> dict[str, list[dict[str, Any]]]:
+def linted(folder: Path, files: list[str], codes: Container[int] = CODES) -> dict[str, list[dict[str, Any]]]:
     """The findings by file, of one run that ends as it should."""
     command = [sys.executable, "-c", LAUNCHER, GRAPHC, "lint", *files, "--output-format", "json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -39,7 +40,7 @@ def linted(folder: Path, files: list[str]) -> dict[str, list[dict[str, Any]]]:
     _, peak, _, code = last.split()
     assert rest == [], done.stderr
     assert int(peak) < MEMORY
-    assert int(code) in CODES, (done.stderr, done.stdout)
+    assert int(code) in codes, (done.stderr, done.stdout)
     found: dict[str, list[dict[str, Any]]] = {file: [] for file in files}
     for each in json.loads(done.stdout)["findings"]:
         found[each["source"]].append(each)
@@ -67,27 +68,34 @@ def test_yaml(tmp_path: Path) -> None:
     check(tmp_path, specs(tmp_path, {name: (content, code) for name, (content, code, _) in YAML.items()}))
 
 
-def test_expressions_blocks_and_imports(tmp_path: Path) -> None:
+def scripts(folder: Path) -> dict[str, str]:
+    """Specs with hostile expressions, blocks and imports."""
     cases = {
         name: (f"{HEAD}let:\n  b: ={expression}\n{BODY}".encode(), code)
         for name, (expression, code) in EXPRESSIONS.items()
     }
-    cases |= {name: (text.encode(), code) for name, (text, code, _) in PROJECTS.items()}
-    check(tmp_path, specs(tmp_path, cases))
+    return specs(folder, cases | {name: (text.encode(), code) for name, (text, code, _) in PROJECTS.items()})
+
+
+def test_expressions_blocks_and_imports(tmp_path: Path) -> None:
+    check(tmp_path, scripts(tmp_path))
+
+
+def weights(folder: Path, suffix: str, cases: Mapping[str, tuple[bytes, str]]) -> dict[str, str]:
+    """Each as the weights of a spec whose one parameter, 2 x 3, is the file's w."""
+    (folder / "graphc.toml").touch()
+    files = {}
+    for name, (content, code) in cases.items():
+        (folder / f"{name}.{suffix}").write_bytes(content)
+        named = f'{{{suffix}: {name}.{suffix}, map: {{"y/weight": w}}}}'
+        (folder / f"{name}.yaml").write_text(f"{DENSE}weights: {named}\n")
+        files[f"{name}.yaml"] = code
+    return files
 
 
 @pytest.mark.parametrize(("suffix", "cases"), [("npz", NPZ), ("safetensors", SAFETENSORS)], ids=["npz", "safetensors"])
 def test_weights(tmp_path: Path, suffix: str, cases: Mapping[str, tuple[bytes, str]]) -> None:
-    """Each as the weights of a spec whose one parameter, 2 x 3, is the file's w."""
-    (tmp_path / "graphc.toml").touch()
-    files = {}
-    for name, (content, code) in cases.items():
-        (tmp_path / f"{name}.{suffix}").write_bytes(content)
-        weights = f'{{{suffix}: {name}.{suffix}, map: {{"y/weight": w}}}}'
-        spec = f"{DENSE}weights: {weights}\n"
-        (tmp_path / f"{name}.yaml").write_text(spec)
-        files[f"{name}.yaml"] = code
-    check(tmp_path, files)
+    check(tmp_path, weights(tmp_path, suffix, cases))
 
 
 def hostile_models(folder: Path) -> dict[str, str]:
@@ -117,29 +125,21 @@ BATCH_NORM = """<ir_version: 8, opset_import: ["" : 20]>
 g (float[1, 3, 4, 4] x, float[5] s) => (float[1, 3, 4, 4] y) { y = BatchNormalization(x, s, s, s, s) }"""
 
 
-@pytest.mark.parametrize(
-    "text", [STFT, LAYER_NORM, SPLIT, BATCH_NORM], ids=["stft", "layer norm", "split", "batch norm"]
-)
+@pytest.mark.parametrize("text", [LAYER_NORM, SPLIT, BATCH_NORM], ids=["layer norm", "split", "batch norm"])
 def test_what_has_crashed_checkers_is_no_pass(tmp_path: Path, text: str) -> None:
-    """onnx#6186, #6187, #3642, #3629: found, or not analysed, and the process lives."""
+    """onnx#6187, #3642, #3629: found, and the process lives."""
     (tmp_path / "net.onnx").write_bytes(onnx.parser.parse_model(text).SerializeToString())
-    (found,) = linted_or_clean(tmp_path, "net.onnx")
-    assert found
+    assert linted(tmp_path, ["net.onnx"])["net.onnx"]
 
 
-def linted_or_clean(folder: Path, file: str) -> list[list[dict[str, Any]]]:
-    done = subprocess.run(
-        [GRAPHC, "lint", file, "--output-format", "json"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode in (0, 1), done.stderr
-    assert done.stderr == ""
-    return [json.loads(done.stdout)["findings"]]
+def test_a_model_that_has_crashed_checkers_is_survived(tmp_path: Path) -> None:
+    """onnx#6186: ONNX takes it today, so whatever is said of it will do."""
+    (tmp_path / "net.onnx").write_bytes(onnx.parser.parse_model(STFT).SerializeToString())
+    linted(tmp_path, ["net.onnx"], codes=(0, 1))
 
 
 def test_nothing_outside_the_folder_is_read(tmp_path: Path) -> None:
     """A file that lies outside cannot even be opened: its name leads to a pipe that nobody writes to."""
-    import os
-
     os.mkfifo(tmp_path / "secret")
     model = tmp_path / "model"
     model.mkdir()
@@ -154,6 +154,5 @@ def test_nothing_outside_the_folder_is_read(tmp_path: Path) -> None:
     assert found["name"] == "security/external-path-escape"
 
 
-def test_the_groups_are_not_empty(tmp_path: Path) -> None:
+def test_there_are_hostile_models(tmp_path: Path) -> None:
     assert len(hostile_models(tmp_path)) > 20
-    assert all(isinstance(case, LintCase) for each in lints().values() for case in each.bad_cases)
