@@ -40,3 +40,26 @@ def test_baseline_is_what_the_command_writes(copy: Path) -> None:
     assert lint(copy, "--write-baseline").returncode == 0
     written, kept = ((folder / "lint-baseline.json").read_text() for folder in (copy, EXAMPLE))
     assert json.loads(written) == json.loads(kept)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lint_name"),
+    [
+        ("- conv:", "- convv:", "spec/unknown-layer"),
+        ("out: 32", "out: 320", "cost/over-budget"),
+    ],
+)
+def test_a_change_for_the_worse_fails(copy: Path, old: str, new: str, lint_name: str) -> None:
+    spec = copy / "models" / "upscaler.yaml"
+    text = spec.read_text()
+    assert old in text
+    spec.write_text(text.replace(old, new))
+    done = lint(copy, "--output-format", "github")
+    assert done.returncode == 1
+    assert lint_name in done.stdout
+
+
+def test_a_harmless_change_passes(copy: Path) -> None:
+    spec = copy / "models" / "upscaler.yaml"
+    spec.write_text(f"# reviewed in spring\n{spec.read_text()}")
+    assert lint(copy).returncode == 0
