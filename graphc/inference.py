@@ -64,7 +64,8 @@ def infer(
     found = _remembered.get(key)
     if found is None:
         found = _infer(op_type, operands, attributes, outputs, opset, domain)
-        contents = None if domain else fold(op_type, operands, attributes, opset=opset)
+        stated = not domain and not any(each.is_ref() for each in attributes.values())
+        contents = fold(op_type, operands, attributes, opset=opset) if stated else None
         if contents is not None:
             known = zip(found, contents, strict=True)
             found = [replace(o, shape=ir.Shape(content.shape), content=content) for o, content in known]

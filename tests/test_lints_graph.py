@@ -205,6 +205,18 @@ def test_weights_are_not_handed_to_the_checker() -> None:
     assert not findings(model, "graph/checker-error", "graph/declared-shape-contradicts")
 
 
+def test_a_parameter_of_a_function_where_there_is_no_function() -> None:
+    """An operator of constants, which inference would compute, with an attribute that has no value."""
+
+    def shape(g: CaseBuilder) -> ir.Value:
+        made: ir.Value = g.Reshape(g.input(2, 3), g.Cast(g.constant([3, 2]), to=ir.DataType.INT64))
+        return made
+
+    model = Case("a parameter", shape).model()
+    model.graph[0].attributes["to"] = ir.RefAttr("to", "type", ir.AttributeType.INT)
+    assert "run/plugin-failed" not in {each.lint for each in findings(model)}
+
+
 # ---------------------------------------------------------------- opsets and domains
 
 

@@ -174,13 +174,29 @@ def _body(node: ir.Node, opsets: Mapping[str, int]) -> onnx.FunctionProto | None
         return None
     if schema.has_function:
         return onnx.FunctionProto.FromString(schema.function_body.SerializeToString())
-    known = (each.type if each is not None else None for each in node.inputs)
-    types = [b"" if each is None else ir.serde.serialize_type(each).SerializeToString() for each in known]
-    try:
+    made = b""
+    if _is_whole(node, schema, opsets):
+        known = (each.type if each is not None else None for each in node.inputs)
+        types = [b"" if each is None else ir.serde.serialize_type(each).SerializeToString() for each in known]
         made = schema.get_context_dependent_function(ir.serde.serialize_node(node).SerializeToString(), types)
-    except (RuntimeError, ValueError):  # the node is not valid
-        made = b""
     return onnx.FunctionProto.FromString(made)
+
+
+def _is_whole(node: ir.Node, schema: Any, opsets: Mapping[str, int]) -> bool:
+    """Whether a node is what its schema says, with types: ONNX dies over the function of one that is not."""
+    formal = zip(node.inputs, schema.inputs, strict=False)
+    single = onnx.defs.OpSchema.FormalParameterOption.Single
+    if any(each is None and parameter.option == single for each, parameter in formal):
+        return False
+    if any(each is not None and each.type is None for each in node.inputs):
+        return False
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version, context.opset_imports = onnx.IR_VERSION, dict(opsets)
+    try:
+        onnx.checker.check_node(ir.serde.serialize_node(node), context)
+    except (onnx.checker.ValidationError, ir.serde.SerdeError):
+        return False
+    return not any(each.is_ref() for each in node.attributes.values())
 
 
 # ---------------------------------------------------------------- the installed registry
