@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from graphc.cli.options import LimitPairs, limits, pairs
+from graphc.cli.options import Dims, LimitPairs, integers, limits, pairs
 from graphc.cli.outcome import FINDINGS, INTERNAL, guarded, put, tell, write
 from graphc.cli.progress import progress
 from graphc.errors import GraphcError, clean
@@ -55,6 +56,19 @@ Target = Annotated[
         "--target", metavar="NAME", help="Where it will run: portable, ort-cpu, ort-cuda.", show_default=False
     ),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="NAME|FILE.yaml", help="What it will run on: memory, peak.", show_default=False),
+]
+CostBaseline = Annotated[
+    Path | None,
+    typer.Option(
+        "--cost-baseline",
+        metavar="FILE",
+        help="A report of graphc cost --format json to hold it to.",
+        show_default=False,
+    ),
+]
 Run = Annotated[bool, typer.Option("--run", help="Run the models too: latencies, numerics.")]
 OutputFormat = Annotated[
     Literal["full", "concise", "json", "github", "gitlab", "junit", "sarif", "markdown"],
@@ -82,7 +96,10 @@ def lint(
     ignore: Ignore = None,
     fail_on: FailOn = None,
     budget: Budget = None,
+    dim: Dims = None,
     target: Target = None,
+    device: Device = None,
+    cost_baseline: CostBaseline = None,
     run: Run = False,
     output_format: OutputFormat = "full",
     output: Output = None,
@@ -118,7 +135,20 @@ def lint(
     from graphc.runtime.worker import Worker
 
     with Worker(linting.CHILD) as worker:  # it imports the lints while this process imports what it needs
-        flags = _flags(select, extend_select, ignore, fail_on, budget, target, run, baseline)
+        said = {
+            "select": _split(select),
+            "extend-select": _split(extend_select),
+            "ignore": _split(ignore),
+            "fail-on": fail_on,
+            "budgets": pairs(budget, "--budget") or None,
+            "dims": integers(dim, "--dim") or None,
+            "target": target,
+            "device": device,
+            "cost-baseline": cost_baseline and str(cost_baseline),
+            "run": run or None,
+            "baseline": baseline and str(baseline),
+        }
+        flags = _flags(said)
         bounds, given = limits(limit), sources or ["."]
         if show_settings:
             put(_settings_page(given, flags))
@@ -147,30 +177,11 @@ def _linted(
         return run(sources, flags, limits=bounds, making_baseline=making_baseline, worker=worker, say=say)
 
 
-def _flags(
-    select: list[str] | None,
-    extend_select: list[str] | None,
-    ignore: list[str] | None,
-    fail_on: str | None,
-    budget: list[str] | None,
-    target: str | None,
-    run: bool,
-    baseline: Path | None,
-) -> Settings:
+def _flags(said: Mapping[str, Any]) -> Settings:
     """The settings that the command line makes, none for what it does not say."""
-    from graphc.linting.settings import checked
+    from graphc.linting.settings import COMMAND_LINE, checked
 
-    said: dict[str, Any] = {
-        "select": _split(select),
-        "extend-select": _split(extend_select),
-        "ignore": _split(ignore),
-        "fail-on": fail_on,
-        "budgets": pairs(budget, "--budget") or None,
-        "target": target,
-        "run": run or None,
-        "baseline": None if baseline is None else str(baseline),
-    }
-    return checked({name: value for name, value in said.items() if value is not None}, "the command line")
+    return checked({name: value for name, value in said.items() if value is not None}, COMMAND_LINE)
 
 
 def _split(names: list[str] | None) -> list[str] | None:

@@ -24,7 +24,7 @@ from graphc.linting.engine import READING, Examined, unknown
 from graphc.linting.finding import Finding
 from graphc.linting.lint import lints
 from graphc.linting.report import LintReport
-from graphc.linting.settings import FailOn, Layer, Resolved, Settings, nearest, resolve
+from graphc.linting.settings import COMMAND_LINE, FailOn, Layer, Resolved, Settings, nearest, resolve
 from graphc.linting.subject import opened
 from graphc.runtime.worker import Worker, WorkerDiedError
 from graphc.source import is_model
@@ -65,12 +65,12 @@ def run(
     run/unknown-selector, run/file-not-found for a baseline) for what the caller or a config file says wrongly.
     """
     start = time.perf_counter()
-    _require_selectors(flags, "the command line")
+    _require_selectors(flags, COMMAND_LINE)
     files = list(dict.fromkeys(file for source in sources for file in collected(source)))
-    jobs = {file: [*project_layers(file), Layer("the command line", flags)] for file in files}
+    jobs = {file: [*project_layers(file), Layer(COMMAND_LINE, flags)] for file in files}
     examined = dict(_examined(jobs, limits, say, worker))
     found = tuple(finding for each in examined.values() for finding in each.findings)
-    resolved = resolve([*(project_layers(files[0]) if files else ()), Layer("the command line", flags)])
+    resolved = resolve([*(project_layers(files[0]) if files else ()), Layer(COMMAND_LINE, flags)])
     path = baseline_of(resolved, jobs)
     known, kept, new = list[baseline.Entry](), list[baseline.Entry](), list(found)
     if path is not None and (path.exists() or not making_baseline):
@@ -99,7 +99,7 @@ def project_layers(file: str) -> list[Layer]:
 
 def settings_of(file: str, flags: Settings) -> Resolved:
     """The settings of one file, those of its own spec included. Raises GraphcError as `run`."""
-    return opened(file, [*project_layers(file), Layer("the command line", flags)]).resolved
+    return opened(file, [*project_layers(file), Layer(COMMAND_LINE, flags)]).resolved
 
 
 def baseline_of(resolved: Resolved, jobs: Mapping[str, list[Layer]]) -> Path | None:

@@ -21,6 +21,7 @@ from graphc.spec import language
 
 FILES = ("graphc.toml", "pyproject.toml")
 CONFIG_BYTES = 1 << 20
+COMMAND_LINE = "the command line"  # whose settings go before all others
 FailOn = Severity | Literal["never"]
 
 
@@ -29,7 +30,9 @@ class Settings(language.Lint):
 
     extend_select: list[str] = Field([], alias="extend-select", description="lints or categories besides")
     fail_on: FailOn = Field("error", alias="fail-on", description="exit code 1 from this severity on")
-    target: str | None = Field(None, description="a target that graphc ships, the file of one, ort-cpu, ort-cuda, or one of the spec's own")
+    target: str | None = Field(
+        None, description="a target that graphc ships, the file of one, ort-cpu, ort-cuda, or one of the spec's own"
+    )
     baseline: str | None = Field(None, description="file of findings that are known, relative to the config file")
     run: bool = Field(False, description="run the model too: measured latencies, numerics")
     dims: dict[str, language.DimOrSize] = Field(
@@ -74,12 +77,14 @@ class Resolved:
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, name: str, source: str) -> Path | None:
-        """The file that a setting names: from the folder of the config file that says it, or that of `source`."""
+        """The file that a setting names: from the folder of the config file or the spec that says it, or from here."""
         value: str | None = getattr(self.settings, name)
         if value is None:
             return None
-        origin = Path(self.origins.get(name, ""))
-        return (origin if origin.name in FILES else Path(source)).parent / value
+        origin = self.origins.get(name, "")
+        if origin == COMMAND_LINE:
+            return Path(value)
+        return (Path(origin) if Path(origin).name in FILES else Path(source)).parent / value
 
     def rows(self) -> Iterator[tuple[str, Any, str]]:
         """Each setting by the name that files use, its value, and where that came from."""
