@@ -209,7 +209,7 @@ def reported(name: str, *, help: str, severity: Severity = "error", shown_by: st
     `shown_by` names the test of one that no single file can show.
     """
     _require_severity(severity)
-    caller = inspect.stack()[1].frame.f_globals["__name__"]
+    caller: str = sys._getframe(1).f_globals["__name__"]  # the module that declares it
     return Lint(name, "reader", severity, help, caller, shown_by=shown_by)
 
 
