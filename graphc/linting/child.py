@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from graphc.errors import GraphcError
 from graphc.limits import Limits
-from graphc.linting.engine import Examined, examine
+from graphc.linting.engine import Examined, examine, require_selectors
 from graphc.linting.finding import Finding
 from graphc.linting.lint import lints
 from graphc.linting.settings import Layer, Settings
@@ -30,12 +31,18 @@ def prepare() -> None:
 def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Lint one file after the other.
 
-    Says {"look": lint} before each look, {"finding": ...} as each comes, and at the end of a file {"done": [findings],
-    "suppressed": n, "looked": [lints], "plugins": [warnings]}, with what went wrong with plugins until then.
+    Says {"error": {message, code, hint}} of settings that name no lint, and nothing more. Else {"look": lint} before
+    each look, {"finding": ...} as each comes, and at the end of a file {"done": [findings], "suppressed": n, "looked":
+    [lints], "plugins": [warnings]}, with what went wrong with plugins until then.
     """
     limits = Limits(**request["limits"])
     with warnings.catch_warnings(record=True, action="always", category=PluginWarning) as broken:
         for job in request["jobs"]:
+            try:
+                require_selectors(_layers(job))
+            except GraphcError as error:
+                yield {"error": {"message": error.message, "code": error.code, "hint": error.hint}}
+                return
             for step in examine(job["source"], _layers(job), limits, frozenset(job["skip"])):
                 if isinstance(step, str):
                     yield {"look": step}

@@ -139,6 +139,16 @@ def unknown(selectors: Iterable[str]) -> Iterator[tuple[str, GraphcError]]:
             yield selector, error
 
 
+def require_selectors(layers: Iterable[Layer]) -> None:
+    """Raises GraphcError (run/unknown-selector) for the first that means no lint, with the layer that names it."""
+    for layer in layers:
+        settings = layer.settings
+        given = [*settings.select, *settings.extend_select, *settings.ignore, *settings.severity]
+        given += [each for names in settings.per_node_ignores.values() for each in names]
+        for _, error in unknown(given):
+            raise GraphcError(f"{layer.origin}: {error.message}", code=error.code, hint=error.hint)
+
+
 def look(subject: Subject, lint: Lint) -> Iterator[Finding]:
     """What one lint finds. It raises nothing: where it cannot finish, that is the finding."""
     if lint.look is None or not (subject.has_model if lint.on != "spec" else subject.network is not None):

@@ -20,7 +20,7 @@ from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
 from graphc.linting import baseline
 from graphc.linting.child import FINDING, job
-from graphc.linting.engine import READING, Examined, unknown
+from graphc.linting.engine import READING, Examined
 from graphc.linting.finding import Finding
 from graphc.linting.lint import lints
 from graphc.linting.report import LintReport
@@ -65,7 +65,6 @@ def run(
     run/unknown-selector, run/file-not-found for a baseline) for what the caller or a config file says wrongly.
     """
     start = time.perf_counter()
-    _require_selectors(flags, COMMAND_LINE)
     files = list(dict.fromkeys(file for source in sources for file in collected(source)))
     jobs = {file: [*project_layers(file), Layer(COMMAND_LINE, flags)] for file in files}
     examined = dict(_examined(jobs, limits, say, worker))
@@ -93,7 +92,6 @@ def project_layers(file: str) -> list[Layer]:
     layer = nearest(Path(file))
     if layer is None:
         return []
-    _require_selectors(layer.settings, layer.origin)
     return [layer]
 
 
@@ -112,13 +110,6 @@ def baseline_of(resolved: Resolved, jobs: Mapping[str, list[Layer]]) -> Path | N
             if layer.settings.baseline == name and "baseline" in layer.settings.model_fields_set:
                 return Path(name) if layer.folder is None else layer.folder / name
     return Path(name)
-
-
-def _require_selectors(settings: Settings, origin: str) -> None:
-    given = [*settings.select, *settings.extend_select, *settings.ignore, *settings.severity]
-    given += [each for names in settings.per_node_ignores.values() for each in names]
-    for _, error in unknown(given):
-        raise GraphcError(f"{origin}: {error.message}", code=error.code, hint=error.hint)
 
 
 # ---------------------------------------------------------------- files
@@ -161,6 +152,8 @@ def _examined(
         say(left[0])
         try:
             for message in _messages(left, jobs, skip, limits, worker):
+                if "error" in message:
+                    raise GraphcError(**message["error"])
                 if "look" in message:
                     looking = message["look"]
                 elif "finding" in message:
