@@ -194,11 +194,34 @@ def test_a_config_with_a_mistake_is_wrong_usage(here: Path) -> None:
         (["--prune-baseline"], 2),
         (["--baseline", "absent.json"], 2),
         (["--budget", "speed=2"], 2),
+        (["--budget", "macs=abc"], 2),
+        (["--statistics", "--output-format", "json"], 2),
+        (["--diff", "-o", "out.txt"], 2),
     ],
 )
 def test_exit_codes(here: Path, arguments: list[str], code: int) -> None:
     (here / "net.yaml").write_text(SPEC)
     assert lint("net.yaml", *arguments).exit_code == code
+
+
+def test_a_folder_without_models_is_wrong_usage(here: Path) -> None:
+    (here / "nets").mkdir()
+    done = lint("nets")
+    assert done.exit_code == 2
+    assert "no spec and no model in nets" in done.stderr
+
+
+def test_a_file_named_twice_is_linted_once(here: Path) -> None:
+    (here / "net.yaml").write_text(SPEC)
+    assert len(told("net.yaml", "./net.yaml", ".", "--select", FOUND)) == 1
+
+
+def test_mistakes_in_budgets_are_told_in_words(here: Path) -> None:
+    (here / "net.yaml").write_text(SPEC)
+    assert "unknown setting 'budgets.mac'" in lint("net.yaml", "--budget", "mac=2").stderr
+    assert "did you mean 'macs'" in lint("net.yaml", "--budget", "mac=2").stderr
+    assert "must be a number with a unit" in lint("net.yaml", "--budget", "macs=abc").stderr
+    assert "Value error" not in lint("net.yaml", "--budget", "macs=abc").stderr
 
 
 def test_a_spec_that_cannot_be_expanded_fails_whatever_is_ignored(here: Path) -> None:
@@ -225,6 +248,13 @@ def test_a_suppression_that_one_variant_needs_is_used(here: Path) -> None:
     text = SPEC.replace("k: 3, stride: 2}}", f"k: =k, stride: 2}}}}  # graphc: ignore[{FOUND}] as in the paper")
     (here / "net.yaml").write_text(text + "params: {k: 4}\nvariants: {odd: {k: 3}}\n")
     assert told("net.yaml") == []
+
+
+def test_a_suppression_that_cannot_be_read_is_told(here: Path) -> None:
+    (here / "net.yaml").write_text(
+        SPEC.replace("stride: 2}}", "stride: 2}}  # graphc: ignore convolution/checkerboard")
+    )
+    assert names(told("net.yaml")) == [FOUND, "run/unknown-selector"]
 
 
 def test_a_config_ignores_nodes_by_glob(here: Path) -> None:
@@ -273,6 +303,13 @@ def test_what_was_mended_is_stale_until_the_baseline_is_pruned(here: Path) -> No
     assert json.loads((here / "known.json").read_text())["findings"] == []
     (here / "net.yaml").write_text(SPEC)
     assert names(told("net.yaml", "--baseline", "known.json")) == [FOUND]
+
+
+def test_a_damaged_baseline_is_replaced(here: Path) -> None:
+    (here / "net.yaml").write_text(SPEC)
+    (here / "known.json").write_text("x")
+    assert lint("net.yaml", "--baseline", "known.json", "--write-baseline").exit_code == 0
+    assert told("net.yaml", "--baseline", "known.json") == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"graphc-baseline": 2, "findings": []}', "[" * 10_000])
@@ -343,6 +380,13 @@ def test_an_unsafe_fix_is_made_only_when_asked_for(here: Path) -> None:
 
 
 # ---------------------------------------------------------------- places
+
+
+def test_a_node_without_a_name_is_called_by_what_it_makes(here: Path) -> None:
+    model = Case("x", upscaler).model()
+    model.graph[0].name = ""
+    (only,) = findings(model, FOUND)
+    assert only.node == f"ConvTranspose → {model.graph[0].outputs[0].name}"
 
 
 def test_a_finding_in_a_built_model_has_the_line_of_its_spec(here: Path) -> None:

@@ -131,6 +131,10 @@ def lint(
       graphc lint net.yaml --baseline lint.json --write-baseline
       graphc lint --output-format sarif -o lint.sarif
     """
+    if statistics and output_format != "full":
+        raise GraphcError("--statistics is a table for people", code="run/usage", hint="leave out --output-format")
+    if diff and (output is not None or output_format != "full"):
+        raise GraphcError("--diff prints a diff to stdout", code="run/usage", hint="leave out -o and --output-format")
     from graphc import linting
     from graphc.runtime.worker import Worker
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError, Where
 from graphc.limits import DEFAULT, Limits
-from graphc.linting.finding import NOT_ANALYSED, Finding, Fix, Problem, content_of
+from graphc.linting.finding import NOT_ANALYSED, Finding, Fix, Problem, content_of, path_of
 from graphc.linting.lint import Lint, LintCase, find_lint, lints, selected
 from graphc.linting.settings import DEFAULTS, Layer, Settings, checked
 from graphc.linting.subject import Subject, of_model, opened, variants
@@ -241,7 +241,7 @@ def _finding(subject: Subject, lint: Lint, problem: Problem) -> Finding:
     if isinstance(at, Where):
         where, content = at, at.text.strip()
     elif isinstance(at, ir.Node):
-        where, node, content = subject.place(at), at.name or "", content_of(at)
+        where, node, content = subject.place(at), path_of(at), content_of(at)
     elif isinstance(at, ir.Value):
         where, node = subject.place(at.producer()), at.name or ""
         content = str(at.type)

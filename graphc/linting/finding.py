@@ -111,6 +111,12 @@ def at_least(severity: Severity, bound: Severity) -> bool:
     return SEVERITIES.index(severity) <= SEVERITIES.index(bound)
 
 
+def path_of(node: ir.Node) -> str:
+    """The node's name, which is its scope path; of one without a name its operator and what it makes: `Exp → e`."""
+    made = next((value.name for value in node.outputs if value.name), "")
+    return node.name or f"{node.op_type} → {made}"
+
+
 def content_of(node: ir.Node) -> str:
     """What a node is, whatever it and its neighbours are called: operator and attributes."""
     parts = [node.domain, node.op_type]

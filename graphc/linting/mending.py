@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,17 +35,18 @@ def mend(findings: Iterable[Finding], *, unsafe: bool, write: bool, limits: Limi
     fixable = [each for each in findings if each.fix is not None and (each.fix.safe or unsafe)]
     edits: dict[str, list[Edit]] = {}
     passes: dict[str, list[str]] = {}
+    wanted: Counter[str] = Counter()  # findings that passes are to remove, by model
     for each in fixable:
         assert each.fix is not None
         for edit in each.fix.edits:
             edits.setdefault(edit.file, []).append(edit)
-        if is_model(each.file):
+        if is_model(each.file) and each.fix.passes:
             passes.setdefault(each.file, []).extend(each.fix.passes)
-    for file, wanted in edits.items():
-        yield _edit(Path(file), list(dict.fromkeys(wanted)), write)
+            wanted[each.file] += 1
+    for file, changes in edits.items():
+        yield _edit(Path(file), list(dict.fromkeys(changes)), write)
     for file, names in passes.items():
-        if names:
-            yield _rewrite(file, list(dict.fromkeys(names)), len(names), write, limits)
+        yield _rewrite(file, list(dict.fromkeys(names)), wanted[file], write, limits)
 
 
 def _edit(path: Path, edits: Sequence[Edit], write: bool) -> Mended:

@@ -66,13 +66,16 @@ def run(
     """
     start = time.perf_counter()
     files = list(dict.fromkeys(file for source in sources for file in collected(source)))
+    if not files:
+        message = f"there is no spec and no model in {', '.join(sources)}"
+        raise GraphcError(message, code="run/file-not-found", hint="name the files, or the folder that holds them")
     jobs = {file: [*project_layers(file), Layer(COMMAND_LINE, flags)] for file in files}
     examined = dict(_examined(jobs, limits, say, worker))
     found = tuple(finding for each in examined.values() for finding in each.findings)
     resolved = resolve([*(project_layers(files[0]) if files else ()), Layer(COMMAND_LINE, flags)])
     path = baseline_of(resolved, jobs)
     known, kept, new = list[baseline.Entry](), list[baseline.Entry](), list(found)
-    if path is not None and (path.exists() or not making_baseline):
+    if path is not None and not making_baseline:
         known = baseline.read(path)
         new, kept = baseline.compared(found, known, path)
         looked = {name for each in examined.values() for name in each.looked}
@@ -118,7 +121,7 @@ def baseline_of(resolved: Resolved, jobs: Mapping[str, list[Layer]]) -> Path | N
 def collected(source: str) -> Iterator[str]:
     """A spec or a model as it is named; of a folder all that it holds, at any depth, sorted."""
     if not Path(source).is_dir():
-        yield source
+        yield os.path.normpath(source)
         return
     for folder, inner, names in os.walk(source):
         inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in SKIPPED)

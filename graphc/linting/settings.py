@@ -154,12 +154,14 @@ def checked(values: Mapping[str, Any], origin: str) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(step) for step in first["loc"])
+        steps = [str(step) for step in first["loc"] if "[" not in str(step)]  # no branches of a union
         unknown = first["type"] == "extra_forbidden"
-        known = [each.alias or key for key, each in Settings.model_fields.items()]
+        section = language.Budgets if steps[0] == "budgets" and len(steps) > 1 else Settings
+        known = [each.alias or key for key, each in section.model_fields.items()]
+        what = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
         raise GraphcError(
-            f"unknown setting '{name}'" if unknown else f"setting '{name}': {first['msg']}",
+            f"unknown setting '{'.'.join(steps)}'" if unknown else f"setting '{'.'.join(steps)}' {what}",
             code="run/usage",
             where=Where(origin),
-            hint=suggest(name, known) if unknown else "",
+            hint=suggest(steps[-1], known) if unknown else "",
         ) from None

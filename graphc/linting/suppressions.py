@@ -20,6 +20,7 @@ from graphc.linting.subject import Subject
 from graphc.metadata import LINT
 
 COMMENT = re.compile(r"(?:^|(?<=\s))#\s*graphc:\s*ignore\[(?P<names>[^\]]*)\](?P<reason>[^#]*)")
+MEANT = re.compile(r"(?:^|(?<=\s))#\s*graphc:\s*ignore\b")  # one that cannot be read
 UNUSED, WITHOUT_REASON, UNKNOWN = "run/unused-suppression", "run/suppression-without-reason", "run/unknown-selector"
 NEVER = frozenset({UNUSED, WITHOUT_REASON, UNKNOWN, "run/plugin-failed"})  # about suppressing itself, or about a fault
 
@@ -67,6 +68,10 @@ def suppressed(
 
 def _told(each: Suppression, names: Collection[str], file: str) -> Iterator[Finding]:
     """What is wrong with a suppression: names of no lint, nothing that it suppresses, no reason."""
+    if not each.selectors and each.where is not None:
+        help = "write # graphc: ignore[convolution/checkerboard] and why"
+        yield from _finding(UNKNOWN, "a suppression that names no lint", each, names, file, help=help)
+        return
     idle = []
     for selector in each.selectors:
         try:
@@ -123,6 +128,8 @@ def _comments(subjects: Sequence[Subject], findings: Sequence[Finding]) -> Itera
         for index, text in enumerate(lines):
             found = COMMENT.search(text)
             if found is None:
+                if meant := MEANT.search(text):
+                    yield Suppression((), "unreadable", _never, Where(file, index + 1, meant.start() + 1, text))
                 continue
             alone = not text[: found.start()].strip()
             about = _next_line(lines, index) if alone else index
@@ -135,6 +142,10 @@ def _comments(subjects: Sequence[Subject], findings: Sequence[Finding]) -> Itera
                 Where(file, index + 1, found.start() + 1, text),
                 Edit(file, index + 1, start, end, text[start - 1 : end - 1]),
             )
+
+
+def _never(finding: Finding) -> bool:
+    return False
 
 
 def _on_line(file: str, line: int) -> Callable[[Finding], bool]:

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError, clean, suggest
 from graphc.linting.engine import findings
-from graphc.linting.lint import Lint, lints
+from graphc.linting.lint import Lint, LintCase, lints
 from graphc.pipeline import pass_names
 from graphc.report import layers as layer_pages
 from graphc.report import passes as pass_pages
@@ -52,8 +52,14 @@ def _found(name: str, model: ir.Model) -> Page:
     return Page(paragraphs(f"{name} finds {plural(len(found), 'place')}", table(rows, "<<<") if rows else ""), value)
 
 
+def shown(case: LintCase) -> str:
+    """A case by its name, and the settings that it needs."""
+    settings = ", ".join(f"{name}={value}" for name, value in case.settings.items())
+    return f"{case.name} (with {settings})" if settings else case.name
+
+
 def _lint_page(lint: Lint) -> Page:
-    bad, good = ([case.name for case in cases] for cases in (lint.bad_cases, lint.good_cases))
+    bad, good = ([shown(case) for case in cases] for cases in (lint.bad_cases, lint.good_cases))
     value = {
         "name": lint.name,
         "kind": "lint",

@@ -19,6 +19,7 @@ from graphc.errors import MAX_NOTES, clean, snippet
 from graphc.linting.finding import Finding
 from graphc.linting.report import LintReport
 from graphc.report.findings.summary import fixable, summary
+from graphc.source import is_model
 
 STYLES = {"error": "1;31", "warning": "1;33", "info": "1;36", "lint": "1", "aside": "2"}  # ANSI: bold, red, dim, ...
 FIXABLE = "[*]"
@@ -79,7 +80,7 @@ def _details(finding: Finding) -> Iterator[str]:
     if finding.where and finding.where.line and finding.where.text:
         yield from snippet(finding.where)
     if finding.node:
-        yield f"  node: {clean(finding.node)}"
+        yield f"  node: {clean(finding.node)}{_of_model(finding)}"
     if measures(finding):
         yield f"  {measures(finding)}"
     if finding.fix:
@@ -87,6 +88,12 @@ def _details(finding: Finding) -> Iterator[str]:
     yield from (f"  note: {note}" for note in finding.notes[:MAX_NOTES])
     if len(finding.notes) > MAX_NOTES:
         yield f"  note: and {len(finding.notes) - MAX_NOTES} more steps"
+
+
+def _of_model(finding: Finding) -> str:
+    """The model that the node is in, where the place is in the spec that it was built from."""
+    built = is_model(finding.file) and finding.where is not None and finding.where.file != finding.file
+    return f" of {clean(finding.file)}" if built else ""
 
 
 def _number(value: float | str) -> str:

@@ -28,11 +28,11 @@ def unfolded_batchnorm(subject: Subject) -> Iterator[Problem]:
         if not node.inputs or not node.outputs:
             continue
         if fold_batchnorm_into_conv.would_fire(node, opset):
-            yield Problem(f"{shown(node.inputs[0])} before it could scale and shift its channels itself", at=node)
+            yield Problem(f"it could be folded into {shown(node.inputs[0])} before it", at=node)
             continue
         for reader in node.outputs[0].consumers():
             if fold_batchnorm_into_next_conv.would_fire(reader, opset):
-                yield Problem(f"{reader.op_type} '{reader.name}' behind it could scale and shift its inputs", at=node)
+                yield Problem(f"it could be folded into {reader.op_type} '{reader.name}' behind it", at=node)
                 break
 
 

@@ -22,6 +22,8 @@ from graphc_passes.lints.graph._graphs import STANDARD, is_local, nodes, one_nod
     help="export without the runtime's own fusions, or define the operator as a function of the model",
 )
 def contrib_domain(subject: Subject) -> Iterator[Problem]:
+    if (subject.settings.target or "").startswith("ort-"):
+        return  # whether that runtime has them is for the lints of targets
     found: dict[str, list[ir.Node]] = defaultdict(list)
     for node, _ in nodes(subject):
         if node.domain not in STANDARD and not is_local(subject.model, node):

@@ -30,7 +30,9 @@ def declared_shape_contradicts(subject: Subject) -> Iterator[Problem]:
                 stated, made = value.type, operand.type
                 if stated is None or made is None or stated == made:
                     continue
-            yield Problem(f"'{value.name}' is stated to be {stated}, and this {node.op_type} makes {made}", at=node)
+            message = f"'{value.name}' is stated to be {stated}, and this {node.op_type} makes {made}"
+            is_type = stated is value.type  # no runtime loads a model with a wrong one
+            yield Problem(message, at=node, severity="error" if is_type else None)
 
 
 def _agree(stated: ir.Shape | None, found: ir.Shape | None) -> bool:

@@ -36,8 +36,12 @@ def domain_touches_zero(subject: Subject) -> Iterator[Problem]:
             by = f"{maker.op_type} '{maker.name}'" if maker is not None else f"'{value.name}'"
             yield Problem(f"its {what} comes from {by}, which reaches 0", at=node)
     if subject.settings.run:
+        bad: dict[str, list[str]] = {}
         for kind, output in extremes(subject):
-            yield Problem(f"run on {kind}, output '{output}' is not finite")
+            bad.setdefault(output, []).append(kind)
+        for output, kinds in bad.items():
+            help = "find the first value that is not finite, and keep its operator's input in its domain"
+            yield Problem(f"run on {', '.join(kinds)}, output '{output}' is not finite", help=help)
 
 
 def _fed(subject: Subject) -> set[ir.Value]:
