@@ -23,7 +23,7 @@ from graphc.limits import Limits
 
 Identifier = tuple[str, str, str]  # domain, name, overload
 
-MAX_OPSET = (1 << 31) - 1
+MAX_VERSION = (1 << 31) - 1
 TYPED_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 
 
@@ -34,7 +34,7 @@ def scan(model: onnx.ModelProto, directory: Path, limits: Limits) -> None:
     spec/limit-exceeded, and what `external.check_external` raises.
     """
     _check_texts(model)
-    _check_opsets(model)
+    _check_versions(model)
     _check_depth(model, limits)
     bodies = {
         (_domain(f.domain), f.name, f.overload): _Body().read(f.node).attributes(f.attribute_proto)
@@ -64,10 +64,12 @@ def _check_texts(message: Message) -> None:
                     raise GraphcError(f"{descriptor.full_name} is not UTF-8: {text[:40]!r}", code="run/not-a-model")
 
 
-def _check_opsets(model: onnx.ModelProto) -> None:
-    """Opsets are numbers that ONNX's own code can take."""
+def _check_versions(model: onnx.ModelProto) -> None:
+    """The versions of the IR and of opsets are numbers that ONNX's own code can take."""
+    if not 0 <= model.ir_version <= MAX_VERSION:
+        raise GraphcError(f"there is no IR version {model.ir_version}", code="run/not-a-model")
     for each in (*model.opset_import, *(each for function in model.functions for each in function.opset_import)):
-        if not 0 <= each.version <= MAX_OPSET:
+        if not 0 <= each.version <= MAX_VERSION:
             raise GraphcError(f"'{each.domain}' has no opset {each.version}", code="run/not-a-model")
 
 

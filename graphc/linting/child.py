@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,12 @@ def prepare() -> None:
     """Import every lint."""
     with warnings.catch_warnings(record=True, action="always", category=PluginWarning) as broken:
         lints()
-    _broken.extend(str(each.message) for each in broken)
+    _broken.extend(_of_plugins(broken))
+
+
+def _of_plugins(caught: Iterable[warnings.WarningMessage]) -> list[str]:
+    """What was said of plugins; other warnings are recorded with it."""
+    return [str(each.message) for each in caught if issubclass(each.category, PluginWarning)]
 
 
 def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -47,7 +52,7 @@ def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 if isinstance(step, str):
                     yield {"look": step}
                 elif isinstance(step, Examined):
-                    yield {**_done(step), "plugins": [*_broken, *(str(each.message) for each in broken)]}
+                    yield {**_done(step), "plugins": [*_broken, *_of_plugins(broken)]}
                 else:
                     yield {"finding": FINDING.dump_python(step, mode="json")}
 
