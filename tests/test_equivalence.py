@@ -337,3 +337,17 @@ def test_a_model_that_does_not_run_is_told_from_one_that_differs() -> None:
     with pytest.raises(GraphcError, match="the first model does not run") as error:
         check(model, model.clone())
     assert "verify" in error.value.hint
+
+
+def test_a_model_that_does_not_run_with_nudges_is_compared_without_a_condition() -> None:
+    """It states another shape than it computes, which ONNX Runtime takes, but no Mul with signs of that shape."""
+
+    def model(factor: float) -> ir.Model:
+        net = Net()
+        y = net.op("Mul", net.input("x", [1, "N"]), net.weight(factor))
+        y.type, y.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape([1, "M"])
+        return net.model(z=net.op("Add", y, net.op("ReduceSum", net.input("m", ["M"]), keepdims=0)))
+
+    report = check(model(1.0), model(1.001), dims={"N": 4, "M": 3})
+    assert not report.passed
+    assert report.outputs[0].condition == 1.0

@@ -1,6 +1,7 @@
 """Do two models compute the same function? Both run on the same seeded inputs, and every output is measured.
 
-How far they may differ is derived from what was done to the model (`tolerance.py`), never picked.
+How far they may differ is derived from what was done to the model (`tolerance.py`), never picked. The condition κ of
+the first model is measured only where they differ by more than κ = 1 allows: what is within that needs no other.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError, suggest
 from graphc.model import load
+from graphc.runtime.condition import Nudging
 from graphc.runtime.difference import Difference, measure, measure_steps, ratio
-from graphc.runtime.feeds import Feeds, distribution, make_feeds, nudge, perturbed
+from graphc.runtime.feeds import Feeds, distribution, make_feeds, perturbed
 from graphc.runtime.reference import Reference
 from graphc.runtime.session import Provider, Session, session
 from graphc.runtime.sizes import bindings, required
@@ -43,7 +45,7 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether every output passed."""
-        return all(output.passed for output in self.outputs)
+        return _all_passed(self.outputs)
 
     @property
     def worst(self) -> Difference:
@@ -120,10 +122,12 @@ def check(
     sizes = bindings(first, dims or {})
     feeds = dict(_all_feeds(first, second, seeds, seed, sizes, given))
     with _opened(first, where, threads) as run_a, _opened(second, provider, threads) as run_b:
-        runs = [_run(run_a, run_b, feed, allowed) for feed in feeds.values()]
-        outputs = tuple(_compare(name, runs, overrides.get(name), allowed) for name in runs[0].a)
-        if not all(output.passed for output in outputs):
+        runs = [_run(run_a, run_b, feed) for feed in feeds.values()]
+        outputs = _outputs(runs, overrides, allowed)
+        if not _all_passed(outputs):
             _require_repeatable(run_a, next(iter(feeds.values())), runs[0].a)
+    if allowed.rounding and not _all_passed(outputs):
+        outputs = _outputs(_moved(runs, Nudging(first), where, threads), overrides, allowed)
     warnings = [*_weaknesses(outputs, [run.a for run in runs])]
     if where != provider:
         warnings.append(f"the first model ran on the {where} evaluator: it does not run on {provider}")
@@ -134,14 +138,19 @@ def _opened(model: ir.Model, evaluator: Evaluator, threads: int | None) -> Sessi
     return Reference(model) if evaluator == "reference" else session(model, provider=evaluator, threads=threads)
 
 
+def _all_passed(outputs: Iterable[Difference]) -> bool:
+    return all(output.passed for output in outputs)
+
+
 @dataclass(frozen=True)
 class _Run:
-    """The outputs of both models for one set of inputs, and the first one's after a nudge `by` (0.0: none)."""
+    """The outputs of both models for one `feed`, and the first one's after each nudge `by`, where κ is asked for."""
 
+    feed: Feeds
     a: Arrays
     b: Arrays
-    moved: Arrays
-    by: float
+    moved: Sequence[Arrays] = ()
+    by: float = 0.0
 
 
 def _require_repeatable(session: Session | Reference, feed: Feeds, before: Arrays) -> None:
@@ -156,7 +165,7 @@ def _require_repeatable(session: Session | Reference, feed: Feeds, before: Array
             )
 
 
-def _run(run_a: Session | Reference, run_b: Session | Reference, feed: Feeds, tolerance: Tolerance) -> _Run:
+def _run(run_a: Session | Reference, run_b: Session | Reference, feed: Feeds) -> _Run:
     try:
         expected = run_a.run(feed)
     except GraphcError as error:
@@ -165,18 +174,35 @@ def _run(run_a: Session | Reference, run_b: Session | Reference, feed: Feeds, to
             code=error.code,
             hint="give inputs that it accepts (`inputs`), or go without the check (`verify`)",
         ) from error
-    actual = run_b.run(feed)
-    nudged, by = nudge(feed) if tolerance.rounding else (feed, 0.0)
-    return _Run(expected, actual, run_a.run(nudged) if by else expected, by)
+    return _Run(feed, expected, run_b.run(feed))
 
 
-def _condition(y: np.ndarray, moved: np.ndarray, by: float) -> float:
-    """κ: the relative change of an output (in its largest element) per relative change of the inputs."""
-    if not by or y.dtype.kind != "f" or y.shape != moved.shape:
+def _moved(runs: Sequence[_Run], nudging: Nudging, evaluator: Evaluator, threads: int | None) -> Sequence[_Run]:
+    """The runs with what the first model computes nudged; as they are (κ = 1) where it does not run with nudges."""
+    try:
+        with _opened(nudging.model, evaluator, threads) as nudged:
+            moved = [tuple(nudged.run(feed) for feed in nudging.feeds(run.feed)) for run in runs]
+    except GraphcError:
+        return runs
+    return [replace(run, moved=draws, by=nudging.by) for run, draws in zip(runs, moved, strict=True)]
+
+
+def _condition(y: np.ndarray, moved: Sequence[np.ndarray], by: float) -> float:
+    """κ: the change of an output (in its largest element) over its size and the nudge; over draws the rms."""
+    if not by or y.dtype.kind != "f" or any(y.shape != z.shape for z in moved):
         return 1.0
+    changes = [_change(y, z) for z in moved]
+    return math.sqrt(math.fsum(change * change for change in changes) / len(changes)) / by
+
+
+def _change(y: np.ndarray, moved: np.ndarray) -> float:
     finite = np.isfinite(y) & np.isfinite(moved)
     x, z = y[finite].astype(np.float64), moved[finite].astype(np.float64)
-    return ratio(float(np.abs(x - z).max(initial=0.0)), float(np.abs(x).max(initial=0.0))) / by
+    return ratio(float(np.abs(x - z).max(initial=0.0)), float(np.abs(x).max(initial=0.0)))
+
+
+def _outputs(runs: Sequence[_Run], overrides: Mapping[str, Tolerance], default: Tolerance) -> tuple[Difference, ...]:
+    return tuple(_compare(name, runs, overrides.get(name), default) for name in runs[0].a)
 
 
 def _compare(name: str, runs: Sequence[_Run], override: Tolerance | None, default: Tolerance) -> Difference:
@@ -184,9 +210,9 @@ def _compare(name: str, runs: Sequence[_Run], override: Tolerance | None, defaul
 
 
 def _difference(name: str, run: _Run, override: Tolerance | None, default: Tolerance) -> Difference:
-    a, b, moved = run.a[name], run.b[name], run.moved[name]
+    a, b, moved = run.a[name], run.b[name], [draw[name] for draw in run.moved]
     if override is None and a.dtype.kind in "iub":
-        return measure_steps(name, a, b, moved, run.by, default)
+        return measure_steps(name, a, b, moved[0] if moved else a, run.by, default)
     tolerance = override if override is not None else (default if a.dtype.kind == "f" else EXACT)
     return measure(name, a, b, tolerance, _condition(a, moved, run.by))
 

@@ -3,7 +3,7 @@
 A sum of K products takes K roundings, each uniform in ±eps/2 of a partial sum that grows like √k. Summed in
 another order it takes K others. The difference of the two is a random walk of root mean square
 
-    0.3·eps·√K        relative to that of the result   (√2 · 1/√12 · eps/2 · √(K/2), rounded up)
+    0.3·eps·√K        relative to that of the result   (√2 · eps/√12 · √(K/2), rounded up)
 
 Its largest value over all elements compares to the largest result much as the root mean squares do, but for
 results of flat distribution and of few elements: EXTREME doubles the bound, and the largest result counts as at least
@@ -13,11 +13,22 @@ later layer adds its own rounding, independent of the one it is handed, so squar
 √(K₁ + K₂ + …) over the heaviest path, on which an elementwise operator is one step, and a normalisation a sum and
 several steps.
 
-What a layer is handed it may also amplify: a normalisation by a small deviation, a saturated gate, a deep
-residual stack. No formula knows by how much, but the model does: its condition κ is how much larger a small
-relative change of the inputs arrives at the output, measured while it runs (`equivalence.check`). Together
+That is the whole error where nothing amplifies it. A cancellation does, a normalisation by a small deviation, a
+saturated gate, a deep residual stack. To first order the error of an output is
+
+    Σ J(v)·r(v)       over all values v: inputs, constants, results
+
+where J(v) is how the output changes with v, and r(v) the rounding that v carries, independent of all others and of
+deviation 0.3·eps·√w(v) relative to v, with w(v) the terms as counted above (`carried`). No formula knows J, but the
+model does: change every v by ±h·√(w(v) / ΣK) of itself, of random signs, h far above eps, and the output changes by a
+sum of the same form, each term of it h / (0.3·eps·√ΣK) times as large (`condition.py`; running error analysis by
+stochastic arithmetic, CESTAC). So the largest change over max|a|·h is κ, the model's condition: 1 where nothing
+is amplified, 100 where all but a hundredth cancels, whether inputs cancel, constants, or results. Together
 
     max|a − b|  ≤  2 · 0.3 · eps · √(Σ K) · max(1, κ) · max(max|a|, 3·rms(a))
+
+κ hides no fault: whatever amplifies the rounding of a value amplifies a fault in it as much. And it is that of the
+first model alone: a form that cancels where the first does not is worse, and fails.
 
 Everything is relative to max|a| of that output: cancellation makes the relative error of a single element
 meaningless. eps is that of the coarsest floating type of any value that the graph computes.
@@ -94,10 +105,14 @@ def rounding(model: ir.Model, other: ir.Model | None = None) -> Tolerance:
 
     Two forms whose sums are of different lengths (a filter of two merged ones) err as the mean of both lengths does.
     """
-    computed = [value for node in walk.nodes(model) for value in node.outputs]
-    eps = max((_eps(value.dtype) for value in [*model.graph.inputs, *computed]), default=0.0)
     terms = sum(map(heaviest_path, (model, other or model))) / 2
-    return Tolerance(rounding=RANDOM_WALK * EXTREME * eps * math.sqrt(terms))
+    return Tolerance(rounding=RANDOM_WALK * EXTREME * coarsest(model) * math.sqrt(terms))
+
+
+def coarsest(model: ir.Model) -> float:
+    """The eps of the coarsest floating type of what the model is given and computes; 0.0 if nothing is floating."""
+    computed = [value for node in walk.nodes(model) for value in node.outputs]
+    return max((_eps(value.dtype) for value in [*model.graph.inputs, *computed]), default=0.0)
 
 
 def heaviest_path(model: ir.Model) -> int:
@@ -106,17 +121,55 @@ def heaviest_path(model: ir.Model) -> int:
     A reduction over an axis of unknown size counts as the longest one that is known. The body of an If, Loop, Scan or
     function counts once, whatever its trip count.
     """
+    return max(_path(model.graph, _weights(model), _functions(model), {}, 0), 1)
+
+
+def carried(model: ir.Model) -> dict[ir.Value, float]:
+    """The terms w(v) of each value of the main graph, of which `heaviest_path` counts those along one path.
+
+    A result carries its last rounding. What an operator rounds before, its partial sums and what else it computes
+    within, is as large as its terms where they cancel and as its result where they add up: half is carried by the
+    operand that it is made of (the first that is no constant), half by the result. Where several read one value it is
+    the most. An input and a constant are exact, but the other form may round them (folded into another constant, added
+    in another order): half a step, in one of two forms.
+    """
+    weights, functions = _weights(model), _functions(model)
+    own = dict.fromkeys([*model.graph.inputs, *model.graph.initializers.values()], STEP / 2)
+    read: dict[ir.Value, float] = {}
+    for node in model.graph:
+        inner = max((_path(g, weights, functions, {}, 0) for g in _inner(node, functions)), default=0)
+        within = (weights[node] - STEP + inner) / 2
+        own.update(dict.fromkeys(node.outputs, STEP + within))
+        floats = [x for x in node.inputs if x is not None and _eps(x.dtype)]
+        for x in sorted(floats, key=lambda x: x.const_value is not None)[:1]:
+            read[x] = max(read.get(x, 0.0), within)
+    return {value: terms + read.get(value, 0.0) for value, terms in own.items()}
+
+
+Functions = Mapping[ir.OperatorIdentifier, ir.Graph]
+
+
+def _functions(model: ir.Model) -> Functions:
+    return {identifier: function.graph for identifier, function in model.functions.items()}
+
+
+def _weights(model: ir.Model) -> dict[ir.Node, int]:
+    """The roundings of each node alone, in terms of a sum."""
     lengths = {node: reduction_length(node) for node in walk.nodes(model)}
     longest = max((k for k in lengths.values() if k is not None), default=1)
-    known = {node: (longest if k is None else k) + STEP * step_count(node) for node, k in lengths.items()}
-    bodies = {identifier: function.graph for identifier, function in model.functions.items()}
-    return max(_path(model.graph, known, bodies, {}, 0), 1)
+    return {node: (longest if k is None else k) + STEP * step_count(node) for node, k in lengths.items()}
+
+
+def _inner(node: ir.Node, functions: Functions) -> list[ir.Graph]:
+    """The bodies that a node runs."""
+    called = [functions[node.op_identifier()]] if node.op_identifier() in functions else []
+    return called + [g for attribute in node.attributes.values() for g in _graphs(attribute)]
 
 
 def _path(
     graph: ir.Graph,
-    lengths: Mapping[ir.Node, int],
-    bodies: Mapping[ir.OperatorIdentifier, ir.Graph],
+    weights: Mapping[ir.Node, int],
+    functions: Functions,
     reached: dict[ir.Value, int],
     start: int,
 ) -> int:
@@ -124,10 +177,8 @@ def _path(
     heaviest = start
     for node in graph:
         weight = max((reached.get(x, start) for x in node.inputs if x is not None), default=start)
-        inner = [bodies[node.op_identifier()]] if node.op_identifier() in bodies else []
-        inner += [g for attribute in node.attributes.values() for g in _graphs(attribute)]
-        weight = max((_path(g, lengths, bodies, reached, weight) for g in inner), default=weight)
-        weight += lengths[node]
+        inner = [_path(g, weights, functions, reached, weight) for g in _inner(node, functions)]
+        weight = max(inner, default=weight) + weights[node]
         reached.update(dict.fromkeys(node.outputs, weight))
         heaviest = max(heaviest, weight)
     return heaviest
@@ -319,9 +370,6 @@ _TERMS: dict[str, Callable[[ir.Node], int | None]] = {
 _STEPS = {
     "DeformConv": 8,
     "RoiAlign": 8,
-    "AveragePool": 1,
-    "GlobalAveragePool": 1,
-    "ReduceMean": 1,
     "BatchNormalization": 6,
     "InstanceNormalization": 8,
     "GroupNormalization": 8,

@@ -8,7 +8,6 @@ from functools import partial
 from random import Random
 from typing import Any, Literal
 
-import numpy as np
 import onnx_ir as ir
 
 from graphc import Case, CaseBuilder
@@ -148,9 +147,3 @@ def pointwise_sample(random: Random, groups: Sequence[int] = (1, 1, 2, 3)) -> Ca
     data = (random.choice((1, 2, "N")), conv.in_channels, *sizes)
     opset = random.choice((9, 11, 13, 20))
     return Case(f"{conv} of {data}", lambda g: conv.of(g, g.input(*data)), seed=random.getrandbits(32), opset=opset)
-
-
-def whole(g: CaseBuilder, *shape: int, largest: int = 3) -> ir.Value:
-    """Weights of small whole numbers: what a rewrite makes of them is not rounded, and they do not cancel."""
-    content = g.random.integers(0, largest + 1, shape)
-    return g.constant(np.asarray(content, g.dtype.numpy()), name=f"w{len(g.initializers)}")

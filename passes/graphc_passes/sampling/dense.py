@@ -35,11 +35,8 @@ class DrawnGemm:
 
 
 def draw_gemm(random: Random, inputs: int | None = None, rows: Sequence[int | str] = (2, 5, "N")) -> DrawnGemm:
-    """A Gemm of any attributes but `transA`, or a MatMul; the bias is of any shape that broadcasts.
-
-    Ten elements or more come out: the largest of fewer says little about how far rounding may move them.
-    """
-    chosen, outputs = random.choice(rows), random.randint(5, 8)
+    """A Gemm of any attributes but `transA`, or a MatMul; the bias is of any shape that broadcasts."""
+    chosen, outputs = random.choice(rows), random.randint(1, 8)
     width = random.randint(1, 6) if inputs is None else inputs
     if random.random() < 0.2:
         return DrawnGemm(chosen, width, outputs, None, None)

@@ -96,7 +96,11 @@ def fuse_affines(root: View, op: Tape, *, largest: int = 1 << 20) -> ir.Value:
             "the fused constants are large",
             conservative="constants that broadcast against each other may make one as large as an activation",
         )
-        require(not fused.cancels(inner), "the shifts cancel: what the first rounds away would come back")
+        require(
+            not fused.cancels(inner),
+            "the shifts cancel: what the first rounds away would come back",
+            conservative="in real numbers both are the same, but some round by adding 2^23 and taking it away again",
+        )
         fused, taken = fused.after(inner), taken + 1
     terms = [term.reshape(-1) for term in (fused.scale, fused.shift) if term is not None]
     kept = [survives(np.zeros((term.size, 1)), term, out) for term in terms]

@@ -11,7 +11,7 @@ Why    One activation less; and where the layer between is as wide as what comes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -21,7 +21,7 @@ import onnx_ir as ir
 from graphc import Case, CaseBuilder, Tape, View, require, rewrite
 from graphc_passes.nodes.filters import ConstantConv, survives
 from graphc_passes.nodes.stencils import Stencil
-from graphc_passes.sampling.convolutions import DIMS, whole
+from graphc_passes.sampling.convolutions import DIMS
 
 
 @rewrite("Conv", numerics="reassociates", improves=("macs",))
@@ -55,9 +55,6 @@ def _border(conv: ConstantConv, level: np.ndarray, largest_shift: int) -> np.nda
     return conv.of_level(level)
 
 
-Weight = Callable[..., ir.Value]
-
-
 def _case(
     name: str,
     x: tuple[int | str, ...],
@@ -67,13 +64,12 @@ def _case(
     b: dict[str, Any] | None = None,
     *,
     biases: tuple[bool, bool] = (False, False),
-    weight: Weight = CaseBuilder.weight,
     **more: Any,
 ) -> Case:
     def build(g: CaseBuilder) -> ir.Value:
         data = g.input(*x)
         for shape, given, bias in ((first, a, biases[0]), (second, b, biases[1])):
-            data = g.Conv(data, weight(g, *shape), weight(g, shape[0]) if bias else None, **given or {})
+            data = g.Conv(data, g.weight(*shape), g.weight(shape[0]) if bias else None, **given or {})
         return data
 
     return Case(name, build, **more)
@@ -212,7 +208,6 @@ def samples(random: Random) -> Case:
         convs[0][1],
         convs[1][1],
         biases=(random.random() < 0.5, random.random() < 0.5),
-        weight=whole,
         opset=random.choice((9, 13, 20, 21)),
         seed=random.getrandbits(32),
     )

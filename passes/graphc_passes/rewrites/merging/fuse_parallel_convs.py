@@ -22,7 +22,7 @@ import onnx_ir as ir
 from graphc import Case, CaseBuilder, Refusal, Tape, View, require, rewrite
 from graphc_passes.nodes.filters import survives
 from graphc_passes.nodes.stencils import LINEAR, Stencil, total
-from graphc_passes.sampling.convolutions import DIMS, whole
+from graphc_passes.sampling.convolutions import DIMS
 
 ADDING = ("Add", "Sub", "Sum")
 MOST_TERMS = 32  # of a sum that is written as nodes of two operands
@@ -355,10 +355,10 @@ class DrawnBranch:
         """The branch over `x`."""
         channels = self.channels
         if self.deep:
-            x = g.Conv(x, whole(g, channels, channels, *[1] * (len(self.filter) - 2)))
+            x = g.Conv(x, g.weight(channels, channels, *[1] * (len(self.filter) - 2)))
         if self.kind == "Conv":
-            bias = whole(g, self.filter[0]) if self.filter[-1] > 1 else None
-            return g.Conv(x, whole(g, *self.filter), bias, **self.attributes)
+            bias = g.weight(self.filter[0]) if self.filter[-1] > 1 else None
+            return g.Conv(x, g.weight(*self.filter), bias, **self.attributes)
         if self.kind == "AveragePool":
             return g.AveragePool(x, **self.attributes)
         return _bn(g, x, channels) if self.kind == "BatchNormalization" else x

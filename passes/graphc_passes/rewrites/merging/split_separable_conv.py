@@ -142,12 +142,12 @@ BINOMIAL = np.outer((1, 3, 3, 1), (1, 2, 1)) / 64
 
 
 def _low_rank(g: CaseBuilder, shape: Sequence[int], first: Sequence[bool], width: int, groups: int = 1) -> ir.Value:
-    """A filter of whole numbers, [Cout, Cin/groups, *taps], that two narrower ones of 0, ±1 and ±2 make."""
+    """A filter, [Cout, Cin/groups, *taps], that two narrower ones make."""
     inside, outside = (
         [k if here == part else 1 for k, here in zip(shape[2:], first, strict=True)] for part in (True, False)
     )
-    a = g.random.integers(-2, 3, (groups, 1, width, shape[1], *inside))
-    b = g.random.integers(-2, 3, (groups, shape[0] // groups, width, 1, *outside))
+    a = g.random.standard_normal((groups, 1, width, shape[1], *inside))
+    b = g.random.standard_normal((groups, shape[0] // groups, width, 1, *outside))
     return g.constant(np.asarray((a * b).sum(axis=2), g.dtype.numpy()).reshape(shape), name="w")
 
 
