@@ -109,7 +109,7 @@ def _infer(
         types[name] = ir.serde.serialize_type(operand.type)  # type: ignore[arg-type] # a type is there, see above
         if operand.shape is not None:
             ir.serde.serialize_shape_into(types[name], operand.shape)
-        if operand.content is not None:
+        if operand.content is not None and operand.content.dtype.kind not in "OSU":  # no shape is made of texts
             data[name] = ir.serde.serialize_tensor(ir.Tensor(operand.content, name=name))
     opsets = [onnx.OperatorSetIdProto(domain="", version=opset)]
     try:

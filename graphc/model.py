@@ -218,6 +218,8 @@ def staged(
 
 
 def _parse(path: Path) -> onnx.ModelProto:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise GraphcError(f"cannot read {path}: it is no file", code="run/file-not-found")
     try:
         with path.open("rb") as file:
             proto: onnx.ModelProto = onnx.ModelProto.FromString(file.read(PROTOBUF_BYTES))

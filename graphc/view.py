@@ -59,6 +59,10 @@ class View:
         if attribute is not None:
             if attribute.is_ref():
                 raise Refusal(f"{self.op_type}.{name} is a parameter of a function, not a value")
+            stated = self.schema.attributes.get(name) if self.schema is not None else None
+            kind = None if stated is None else str(stated.type).rpartition(".")[2]
+            if kind is not None and kind != attribute.type.name:
+                raise Refusal(f"{self.op_type}.{name} is of type {attribute.type.name}, not {kind}")
             return _python(attribute.value)
         if self.schema is None:
             return None

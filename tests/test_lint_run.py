@@ -194,6 +194,7 @@ def test_a_config_with_a_mistake_is_wrong_usage(here: Path) -> None:
         (["--prune-baseline"], 2),
         (["--baseline", "absent.json"], 2),
         (["--budget", "speed=2"], 2),
+        ([""], 2),
         (["--budget", "macs=abc"], 2),
         (["--statistics", "--output-format", "json"], 2),
         (["--diff", "-o", "out.txt"], 2),
@@ -255,6 +256,47 @@ def test_a_suppression_that_cannot_be_read_is_told(here: Path) -> None:
         SPEC.replace("stride: 2}}", "stride: 2}}  # graphc: ignore convolution/checkerboard")
     )
     assert names(told("net.yaml")) == [FOUND, "run/unknown-selector"]
+
+
+def test_nothing_suppresses_what_keeps_a_spec_from_being_read(here: Path) -> None:
+    (here / "net.yaml").write_text(SPEC.replace("  - {id: y, relu", "  # graphc: ignore[all] hush\n  - {id: y, rellu"))
+    (here / "graphc.toml").write_text('[lint.severity]\nspec = "info"\n')
+    assert names(told("net.yaml")) == ["spec/unknown-layer"]
+    assert lint("net.yaml").exit_code == 1
+
+
+def test_a_model_cannot_vouch_for_itself(here: Path) -> None:
+    model = Case("x", upscaler).model()
+    model.graph[0].metadata_props["graphc.lint"] = '{"ignore": ["all"]}'
+    save(model, here / "net.onnx")
+    assert FOUND in names(told("net.onnx"))
+
+
+def test_what_stands_in_quotes_is_no_comment(here: Path) -> None:
+    (here / "net.yaml").write_text(SPEC.replace("stride: 2}}", 'stride: 2}, doc: "see # graphc: ignore[all] x"}'))
+    assert names(told("net.yaml")) == [FOUND]
+
+
+def test_a_baseline_holds_no_missing_files_and_no_other_defect(here: Path) -> None:
+    (here / "net.yaml").write_text(SPEC)
+    lint("net.yaml", "absent.onnx", "--baseline", "known.json", "--write-baseline")
+    assert lint("net.yaml", "absent.onnx", "--baseline", "known.json").exit_code == 2
+
+
+def test_each_file_fails_by_its_own_settings(here: Path) -> None:
+    for folder, bound in (("a", "never"), ("b", "info")):
+        (here / folder).mkdir()
+        (here / folder / "graphc.toml").write_text(f'[lint]\nfail-on = "{bound}"\n')
+    (here / "a" / "net.yaml").write_text(SPEC.replace("k: 3", "k: 4"))
+    (here / "b" / "net.yaml").write_text(SPEC)
+    assert lint("a", "b").exit_code == lint("b", "a").exit_code == 1
+    assert lint("a").exit_code == 0
+
+
+def test_a_pipe_is_no_spec_and_no_model(here: Path) -> None:
+    os.mkfifo(here / "net.yaml")
+    os.mkfifo(here / "net.onnx")
+    assert lint(".").exit_code == lint("net.onnx").exit_code == 2
 
 
 def test_a_config_ignores_nodes_by_glob(here: Path) -> None:

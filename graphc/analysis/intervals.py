@@ -51,6 +51,8 @@ def intervals(graph: ir.Graph | ir.Function, opset: int) -> Mapping[ir.Value, In
     found: dict[ir.Value, Interval] = {}
     for node in graph:
         operands = [_operand(value, found) for value in node.inputs]
+        if node.op_type == "Constant" and not node.domain:
+            continue  # read where it is used
         rule = RULES.get(node.op_type) if not node.domain and len(node.outputs) == 1 else None
         for value in node.outputs:
             found[value] = ANY if rule is None else _applied(rule, View(node, opset), operands)
@@ -110,7 +112,9 @@ def _subtract(view: View, x: Sequence[Interval]) -> Interval:
 
 def _is_maximum_of(value: ir.Value | None, of: ir.Value | None) -> bool:
     node = value.producer() if value is not None else None
-    return node is not None and node.op_type == "ReduceMax" and node.inputs[0] is of
+    if node is None or node.op_type != "ReduceMax" or node.domain or node.inputs[0] is not of:
+        return False
+    return View(node).attr("keepdims") != 0
 
 
 def _multiply(view: View, x: Sequence[Interval]) -> Interval:
@@ -128,8 +132,15 @@ def _square(x: Interval) -> Interval:
     return Interval(least, max(x.low**2, x.high**2))
 
 
+def _cast(view: View, x: Sequence[Interval]) -> Interval:
+    made, read = view.node.outputs[0].dtype, view.node.inputs[0]
+    floats = made is not None and made.is_floating_point() and read is not None and read.dtype is not None
+    return x[0] if floats else ANY
+
+
 def _divide(view: View, x: Sequence[Interval]) -> Interval:
-    if 0.0 in x[1]:
+    made = view.node.outputs[0].dtype
+    if 0.0 in x[1] or made is None or not made.is_floating_point():
         return ANY
     ends = [p / q for p in (x[0].low, x[0].high) for q in (x[1].low, x[1].high)]
     return Interval(min(ends), max(ends))
@@ -160,10 +171,11 @@ def _absolute(view: View, x: Sequence[Interval]) -> Interval:
 def _clip(view: View, x: Sequence[Interval]) -> Interval:
     if len(x) > 1 or view.opset >= 11:
         low = x[1].low if len(x) > 1 and view.input("min") is not None else -INFINITY
-        high = x[2].high if len(x) > 2 and view.input("max") is not None else INFINITY
+        bound = x[2] if len(x) > 2 and view.input("max") is not None else Interval(INFINITY, INFINITY)
     else:
-        low, high = view.attr("min"), view.attr("max")
-    return Interval(min(max(x[0].low, low), high), max(min(x[0].high, high), low))
+        low, bound = view.attr("min"), Interval(view.attr("max"), view.attr("max"))
+    least = x[1].high if len(x) > 1 and view.opset >= 11 and view.input("min") is not None else low
+    return Interval(min(max(x[0].low, low), bound.low), min(max(x[0].high, least), bound.high))
 
 
 def _exponential(view: View, x: Sequence[Interval]) -> Interval:
@@ -205,9 +217,11 @@ def _where(view: View, x: Sequence[Interval]) -> Interval:
 def _sum_over(view: View, x: Sequence[Interval]) -> Interval:
     """A sum of as many terms as its input has elements for each of its output; of a softmax's shifted exponentials at
     least the one that is exp(0)."""
-    low = 1.0 if _is_shifted(view.node.inputs[0]) else x[0].low
+    low = 1.0 if _is_shifted(view.node.inputs[0], view.node) else x[0].low
     terms = _terms(view.node)
-    return Interval(_product(low, terms) if low < 0 else low, _product(x[0].high, terms))
+    if terms == INFINITY and low != 1.0:
+        low = min(low, 0.0)  # a sum of nothing is 0
+    return Interval(_product(low, terms) if low < 0 else low, _product(max(x[0].high, 0.0), terms))
 
 
 def _terms(node: ir.Node) -> float:
@@ -218,11 +232,24 @@ def _terms(node: ir.Node) -> float:
     return math.prod(static_shape(read)) / max(math.prod(static_shape(made)), 1)
 
 
-def _is_shifted(value: ir.Value | None) -> bool:
-    """Whether it is exp(x − max x)."""
+def _is_shifted(value: ir.Value | None, sum_: ir.Node) -> bool:
+    """Whether it is exp(x − max x), over the axes of the sum."""
     exp = value.producer() if value is not None else None
     shift = exp.inputs[0].producer() if exp is not None and exp.op_type == "Exp" and exp.inputs[0] else None
-    return shift is not None and shift.op_type == "Sub" and _is_maximum_of(shift.inputs[1], shift.inputs[0])
+    if shift is None or shift.op_type != "Sub" or not _is_maximum_of(shift.inputs[1], shift.inputs[0]):
+        return False
+    maximum = shift.inputs[1].producer() if shift.inputs[1] is not None else None
+    return maximum is not None and _axes(maximum) == _axes(sum_)
+
+
+def _axes(node: ir.Node) -> object:
+    """The axes that a reduction is over, as far as they are written: two that are equal are the same."""
+    attribute = node.attributes.get("axes")
+    if attribute is not None:
+        return None if attribute.is_ref() else tuple(attribute.value)
+    axes = node.inputs[1] if len(node.inputs) > 1 else None
+    tensor = constant_tensor(axes) if axes is not None else None
+    return axes if tensor is None else tuple(tensor.numpy().reshape(-1).tolist())
 
 
 def _squares_over(view: View, x: Sequence[Interval]) -> Interval:
@@ -239,7 +266,7 @@ def _within(low: float, high: float) -> Rule:
 
 MOVES = (
     "Identity Reshape Transpose Squeeze Unsqueeze Flatten Expand Tile Slice Gather GatherElements GatherND "
-    "DepthToSpace SpaceToDepth Cast Dropout MaxPool GlobalMaxPool GlobalAveragePool ReduceMean ReduceMax ReduceMin"
+    "DepthToSpace SpaceToDepth MaxPool GlobalMaxPool GlobalAveragePool ReduceMean ReduceMax ReduceMin"
 )
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(MOVES.split(), _same),
@@ -248,6 +275,7 @@ RULES: Mapping[str, Rule] = {
     "Sub": _subtract,
     "Mul": _multiply,
     "Div": _divide,
+    "Cast": _cast,
     "Reciprocal": _reciprocal,
     "Pow": _power,
     "Neg": _negate,

@@ -135,6 +135,8 @@ def lint(
         raise GraphcError("--statistics is a table for people", code="run/usage", hint="leave out --output-format")
     if diff and (output is not None or output_format != "full"):
         raise GraphcError("--diff prints a diff to stdout", code="run/usage", hint="leave out -o and --output-format")
+    if not all(sources or ["."]):
+        raise GraphcError("a path is empty", code="run/usage", hint="is a variable of the workflow not set?")
     from graphc import linting
     from graphc.runtime.worker import Worker
 
@@ -229,7 +231,11 @@ def _keep(outcome: Outcome, write_all: bool) -> None:
     if outcome.baseline is None:
         raise GraphcError("which file is the baseline?", code="run/usage", hint="name it with --baseline FILE")
     path = outcome.baseline
-    entries = [baseline.entry(each, path.parent) for each in outcome.found] if write_all else list(outcome.known)
+    entries = (
+        [baseline.entry(each, path.parent) for each in outcome.found if baseline.is_known(each)]
+        if write_all
+        else list(outcome.known)
+    )
     write(path, baseline.text(entries))
     tell(f"{clean(str(path))} holds {len(entries)} known finding{'' if len(entries) == 1 else 's'}")
 
@@ -251,4 +257,4 @@ def _exit_code(outcome: Outcome) -> int:
         return INTERNAL
     if MISSING in names:
         return USAGE
-    return FINDINGS if outcome.report.fails(outcome.fail_on) else 0
+    return FINDINGS if outcome.fails else 0

@@ -79,13 +79,18 @@ def text(entries: Iterable[Entry]) -> str:
     return f'{{\n  "graphc-baseline": {SCHEMA},\n  "findings": [' + (f"\n{body}\n  ]" if body else "]") + "\n}\n"
 
 
+def is_known(finding: Finding) -> bool:
+    """Whether a baseline may hold a finding: none that says that something was not looked at."""
+    return not finding.lint.startswith("run/")
+
+
 def compared(findings: Sequence[Finding], known: Sequence[Entry], path: Path) -> tuple[list[Finding], list[Entry]]:
     """The findings that are new, and the entries that are still found; `path` is the baseline's."""
     left = Counter(each.key for each in known)
     new = []
     for finding in findings:
         key = entry(finding, path.parent).key
-        if left[key] > 0:
+        if left[key] > 0 and is_known(finding):
             left[key] -= 1
         else:
             new.append(finding)

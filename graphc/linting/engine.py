@@ -68,11 +68,13 @@ def examined(
 ) -> Iterator[str | Finding | Examined]:
     """As `examine`, for the variants of one file that are open already."""
     found: list[Finding] = []
+    fatal: list[Finding] = []  # what keeps a variant from being looked at: neither weighed nor suppressed
     names: set[str] = set()
     for subject in subjects:
         looking = [each for each in chosen(subject.settings, asked) if each.name not in skip]
         names |= {each.name for each in looking}
-        said = {_key(finding) for finding in found}  # of an earlier variant
+        kept = found if subject.has_model else fatal
+        said = {_key(finding) for finding in (*found, *fatal)}  # of an earlier variant
         yield READING
         steps = list(reading(subject, looking))
         for each in looking:
@@ -80,11 +82,12 @@ def examined(
                 yield each.name
                 steps += look(subject, each)
         fresh = [finding for finding in steps if _key(finding) not in said]
-        fresh = list(ordered(subject, (under(each, subject.settings) for each in fresh)))
-        found += fresh
+        if subject.has_model:
+            fresh = list(ordered(subject, (under(each, subject.settings) for each in fresh)))
+        kept += fresh
         yield from fresh
-    told, quiet = suppressed(subjects, found, names)
-    yield Examined(tuple(merged(ordered(subjects[0], told))), quiet, frozenset(names))
+    told, quiet = suppressed(subjects, found, set() if fatal else names)  # unused only where everything was looked at
+    yield Examined(tuple(merged(ordered(subjects[0], [*fatal, *told]))), quiet, frozenset(names))
 
 
 def _key(finding: Finding) -> tuple[object, ...]:
@@ -194,7 +197,7 @@ def reading(subject: Subject, asked: Iterable[Lint]) -> Iterator[Finding]:
             error.hint or (lint.help if lint is not None else ""),
             error.where or _placed(subject, error.node),
             notes=error.notes,
-            content=error.where.text.strip() if error.where else "",
+            content=error.where.text.strip() if error.where else error.message,
             file=subject.source,
         )
 

@@ -118,8 +118,11 @@ def path_of(node: ir.Node) -> str:
 
 
 def content_of(node: ir.Node) -> str:
-    """What a node is, whatever it and its neighbours are called: operator and attributes."""
+    """What a node is, whatever it and its neighbours are called: operator, weights' shapes and attributes."""
     parts = [node.domain, node.op_type]
+    for value in node.inputs:
+        if value is not None and value.const_value is not None:
+            parts.append(f"{value.const_value.dtype.name}{list(value.const_value.shape)}")
     for name, attribute in sorted(node.attributes.items()):
         parts.append(f"{name}={_shown(attribute)}")
     return " ".join(parts)
@@ -133,4 +136,6 @@ def _shown(attribute: ir.Attr) -> str:
         return f"{value.dtype.name}{list(value.shape)}"
     if isinstance(value, ir.Graph):
         return "graph"
-    return repr(value) if isinstance(value, int | float | str) else repr([str(each)[:40] for each in value or ()])
+    if isinstance(value, list | tuple):
+        return repr([str(each)[:40] for each in value])
+    return repr(value)[:200]

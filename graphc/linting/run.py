@@ -21,13 +21,14 @@ from graphc.limits import DEFAULT, Limits
 from graphc.linting import baseline
 from graphc.linting.child import FINDING, job
 from graphc.linting.engine import READING, Examined
-from graphc.linting.finding import Finding
+from graphc.linting.finding import Finding, at_least
 from graphc.linting.lint import lints
 from graphc.linting.report import LintReport
 from graphc.linting.settings import COMMAND_LINE, FailOn, Layer, Resolved, Settings, nearest, resolve
 from graphc.linting.subject import opened
 from graphc.runtime.worker import Worker, WorkerDiedError
 from graphc.source import is_model
+from graphc.spec.project import split_variant
 
 DIED, FAILED = "run/worker-died", "run/plugin-failed"
 DEATHS = 3  # of workers over one file, after which the rest of it is not analysed
@@ -40,10 +41,13 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run found, what of that the baseline holds already (`known`), and from which severity on it fails."""
+    """What a run found, what of that the baseline holds already (`known`), and whether it `fails`.
+
+    It does where a file has a new finding as bad as the settings of that file say, or worse.
+    """
 
     report: LintReport
-    fail_on: FailOn
+    fails: bool
     found: tuple[Finding, ...]  # the baseline's included
     known: tuple[baseline.Entry, ...] = ()  # entries of the baseline that are still found
     baseline: Path | None = None
@@ -87,7 +91,15 @@ def run(
         baselined=len(kept),
         seconds=time.perf_counter() - start,
     )
-    return Outcome(report, resolved.settings.fail_on, found, tuple(kept), path)
+    bounds = {file: resolve(layers).settings.fail_on for file, layers in jobs.items()}
+    fails = any(_fails(finding, bounds, resolved.settings.fail_on) for finding in new)
+    return Outcome(report, fails, found, tuple(kept), path)
+
+
+def _fails(finding: Finding, bounds: Mapping[str, FailOn], otherwise: FailOn) -> bool:
+    """Whether a finding is as bad as the settings of its file allow no more."""
+    bound = bounds.get(finding.file, bounds.get(split_variant(finding.file)[0], otherwise))
+    return bound != "never" and at_least(finding.severity, bound)
 
 
 def project_layers(file: str) -> list[Layer]:
@@ -127,13 +139,15 @@ def collected(source: str) -> Iterator[str]:
         inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in SKIPPED)
         for name in sorted(names):
             path = Path(folder, name)
-            if is_model(path) or (path.suffix in (".yaml", ".yml") and _is_spec(path)):
+            if (is_model(path) and path.is_file()) or (path.suffix in (".yaml", ".yml") and _is_spec(path)):
                 yield str(path)
 
 
 def _is_spec(path: Path) -> bool:
     """Whether a YAML file says that it is a spec: `graphc:` is its first key."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as stream:
             return SPEC.match(stream.read(HEAD)) is not None
     except OSError:

@@ -20,6 +20,7 @@ from graphc.linting.subject import Subject
 from graphc.metadata import LINT
 
 COMMENT = re.compile(r"(?:^|(?<=\s))#\s*graphc:\s*ignore\[(?P<names>[^\]]*)\](?P<reason>[^#]*)")
+QUOTED = re.compile(r"""(?<![\w])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|\'\')*')""")
 MEANT = re.compile(r"(?:^|(?<=\s))#\s*graphc:\s*ignore\b")  # one that cannot be read
 UNUSED, WITHOUT_REASON, UNKNOWN = "run/unused-suppression", "run/suppression-without-reason", "run/unknown-selector"
 NEVER = frozenset({UNUSED, WITHOUT_REASON, UNKNOWN, "run/plugin-failed"})  # about suppressing itself, or about a fault
@@ -126,9 +127,10 @@ def _comments(subjects: Sequence[Subject], findings: Sequence[Finding]) -> Itera
     for file in files:
         lines = first.lines(file)
         for index, text in enumerate(lines):
-            found = COMMENT.search(text)
+            written = QUOTED.sub(lambda quoted: "x" * len(quoted[0]), text)
+            found = COMMENT.search(written)
             if found is None:
-                if meant := MEANT.search(text):
+                if meant := MEANT.search(written):
                     yield Suppression((), "unreadable", _never, Where(file, index + 1, meant.start() + 1, text))
                 continue
             alone = not text[: found.start()].strip()
@@ -163,7 +165,7 @@ def _of_items(subjects: Sequence[Subject]) -> list[Suppression]:
     members: dict[tuple[str, str], set[str]] = {}
     places: dict[tuple[str, str], Where | None] = {}
     for subject in subjects:
-        for node in walk.nodes(subject.model) if subject.has_model else ():
+        for node in walk.nodes(subject.model) if subject.network is not None else ():  # a model cannot vouch for itself
             text = node.metadata_props.get(LINT)
             if text is not None:
                 key = text, node.doc_string or node.name or ""
