@@ -83,5 +83,6 @@ from .target import find_target as find_target
 from .view import Refusal as Refusal
 from .view import View as View
 from .view import constant as constant
+from .view import schema_of as schema_of
 
 __version__: str

@@ -15,6 +15,7 @@ from graphc.errors import GraphcError, collect, suggest
 from graphc.limits import DEFAULT, Limits
 from graphc.model import load
 from graphc.pipeline import Pipeline
+from graphc.spec.project import split_variant
 
 Passes = str | Sequence[Any]  # what a pipeline is made from
 
@@ -71,6 +72,11 @@ def pass_errors(network: spec.Network) -> list[GraphcError]:
             where = network.place(*path)
             errors.append(GraphcError(error.message, code=error.code, where=where, hint=error.hint))
     return errors
+
+
+def split_source(source: str) -> tuple[str, str | None]:
+    """The file that a source names, and the variant if it names one: `net.yaml@x4`; a model has none."""
+    return (source, None) if is_model(source) else split_variant(source)
 
 
 def is_model(source: str | Path) -> bool:

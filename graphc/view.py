@@ -33,7 +33,7 @@ class View:
     def __init__(self, node: ir.Node, opset: int | None = None, trail: list[View] | None = None) -> None:
         self.node = node
         self.opset = opset or _opset_of(node)
-        self.schema = _schema(node.op_type, node.domain, self.opset)
+        self.schema = schema_of(node.op_type, node.domain, self.opset)
         self.trail = [] if trail is None else trail
         self.trail.append(self)
         self._read: set[str] = set()
@@ -68,7 +68,7 @@ class View:
             return None
         declared = self.schema.attributes.get(name)
         if declared is None:
-            newest = _schema(self.op_type, self.node.domain, MAX_SCHEMA_VERSION)
+            newest = schema_of(self.op_type, self.node.domain, MAX_SCHEMA_VERSION)
             if newest is None or name not in newest.attributes:
                 raise KeyError(f"{self.op_type} has no attribute '{name}'")
             return None
@@ -220,7 +220,8 @@ def shapes_agree(a: ir.Shape | None, b: ir.Shape | None) -> bool:
 
 
 @cache
-def _schema(op_type: str, domain: str, opset: int) -> onnx.defs.OpSchema | None:
+def schema_of(op_type: str, domain: str, opset: int) -> onnx.defs.OpSchema | None:
+    """What ONNX declares of an operator at that opset; None where it knows none."""
     if not onnx.defs.has(op_type, max_inclusive_version=opset, domain=domain):
         return None
     return onnx.defs.get_schema(op_type, opset, domain)

@@ -12,7 +12,7 @@ import pytest
 
 from graphc import Case, CaseBuilder, GraphcError, findings, lint, lints, neighbours, registry
 from graphc.linting.engine import found_in, settings_of
-from graphc.linting.finding import NOT_ANALYSED
+from graphc.linting.finding import NOT_ANALYSED, path_of
 from graphc.linting.lint import Lint, LintCase
 
 ROOT = Path(__file__).parents[1]
@@ -33,8 +33,18 @@ def over_cases(kind: str, *makes: str) -> pytest.MarkDecorator:
 @over_cases("bad")
 def test_bad_case_gives_exactly_this_finding(each: Lint, case: LintCase, tmp_path: Path) -> None:
     found = found_in(case, tmp_path)
-    assert {finding.lint for finding in found} == {each.name}, "\n".join(map(str, found))
-    assert all(finding.message and finding.help for finding in found)
+    assert [finding.lint for finding in found] == [each.name], "\n".join(map(str, found))
+    (only,) = found
+    assert only.message
+    assert only.help
+    if case.kind == "model":
+        assert only.node in ("", *places(case.model()))
+
+
+def places(model: ir.Model) -> list[str]:
+    """What a finding in a model may be called by: nodes and values."""
+    values = [*model.graph.inputs, *model.graph.initializers.values(), *(v for n in model.graph for v in n.outputs)]
+    return [*map(path_of, model.graph), *(str(value.name) for value in values)]
 
 
 @over_cases("good")

@@ -34,7 +34,7 @@ def is_floating(tensor: ir.TensorProtocol) -> bool:
 def contents(tensor: ir.TensorProtocol) -> Contents:
     """Counts over all elements of a tensor of float, double, float16 or bfloat16."""
     found = Contents(tensor.size)
-    bounds = ml_dtypes.finfo(tensor.dtype.numpy())  # type: ignore[no-untyped-call]
+    bounds = ml_dtypes.finfo(tensor.dtype.numpy())  # type: ignore[no-untyped-call] # ml_dtypes ships no types for it
     least = float(bounds.smallest_normal)
     for block in _blocks(tensor):
         magnitudes = np.abs(block)

@@ -95,7 +95,7 @@ class _Ways:
         try:
             op, view = op_of(node), View(node, self._opset)
         except Refusal:  # an operator that graphc does not know: as the costs have it, its gradients exist
-            return [*filter(floating, node.inputs), *inner]  # type: ignore[list-item]
+            return [value for value in node.inputs if value is not None and floating(value)] + inner
         return [v for i, v in enumerate(node.inputs) if v is not None and op.differentiable(view, i)] + inner
 
     def data(self, node: ir.Node) -> list[ir.Value]:

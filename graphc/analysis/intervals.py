@@ -298,10 +298,3 @@ RULES: Mapping[str, Rule] = {
     "ReduceL1": lambda view, x: _sum_over(view, [_absolute(view, x)]),
     "ReduceL2": _length_over,
 }
-
-
-def interval_of(value: ir.Value, known: Mapping[ir.Value, Interval]) -> Interval:
-    """The interval of a value, be it a constant or made by a node; unbounded where nothing is known."""
-    if value in known:
-        return known[value]
-    return _constant(value)

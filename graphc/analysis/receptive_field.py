@@ -13,12 +13,13 @@ Field in Deep Convolutional Neural Networks, NIPS 2016.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import sqrt
 
 import onnx_ir as ir
 
+from graphc.axis import Axis
 from graphc.collector import uncollected
 from graphc.errors import GraphcError
 from graphc.spec import Network
@@ -50,10 +51,10 @@ class Field:
         """The pixels that matter."""
         return 1 + DEVIATIONS * sqrt(self.variance)
 
-    def through(self, taps: int, distance: Fraction, jump: Fraction) -> Field:
-        """Behind that many taps at that distance, in pixels of what is read, and neighbours `jump` times as far."""
-        variance = float(distance * self.jump) ** 2 * (taps**2 - 1) / 12
-        return Field(self.variance + variance, self.jump * jump)
+    def through(self, axis: Axis) -> Field:
+        """Behind a layer's axis: its taps lie step/up pixels of what is read apart, what it makes down/up."""
+        variance = float(Fraction(axis.step, axis.up) * self.jump) ** 2 * (axis.taps**2 - 1) / 12
+        return Field(self.variance + variance, self.jump * Fraction(axis.down, axis.up))
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,9 @@ def _windowed(view: View, read: Fields, network: Network) -> Fields | None:
     strides, dilations = view.attr("strides") or ones, view.attr("dilations") or ones
     if not len(kernel) == len(strides) == len(dilations) == len(read.axes):
         return None
-    transposed = view.op_type == "ConvTranspose"
-    axes = [
-        field.through(taps, Fraction(dilation, stride), Fraction(1, stride))
-        if transposed
-        else field.through(taps, Fraction(dilation), Fraction(stride))
-        for field, taps, stride, dilation in zip(read.axes, kernel, strides, dilations, strict=True)
-    ]
-    return Fields(read.input, tuple(axes))
+    make = Axis.conv_transpose if view.op_type == "ConvTranspose" else Axis.conv
+    axes = map(make, (1,) * len(kernel), kernel, strides, dilations)  # over any size: it plays no part
+    return Fields(read.input, tuple(field.through(axis) for field, axis in zip(read.axes, axes, strict=True)))
 
 
 def _sampled(node: ir.Node, read: Fields, network: Network) -> Fields | None:
@@ -120,8 +116,8 @@ def _sampled(node: ir.Node, read: Fields, network: Network) -> Fields | None:
     before, after = preferred_sizes(network, node.inputs[0])[2:], preferred_sizes(network, node.outputs[0])[2:]
     if len(before) != len(read.axes) or not all(after):
         return None
-    jumps = [Fraction(old, new) for old, new in zip(before, after, strict=True)]
-    return Fields(read.input, tuple(f.through(1, Fraction(1), jump) for f, jump in zip(read.axes, jumps, strict=True)))
+    jumps = [field.jump * Fraction(old, new) for field, old, new in zip(read.axes, before, after, strict=True)]
+    return Fields(read.input, tuple(replace(field, jump=jump) for field, jump in zip(read.axes, jumps, strict=True)))
 
 
 def _merged(reads: list[Fields]) -> Fields | None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from graphc.runtime.worker import Worker
 
 USAGE = 2
-CRASHES = frozenset({"run/worker-died", "run/plugin-failed"})
 MISSING = "run/file-not-found"
 
 Sources = Annotated[
@@ -252,8 +251,10 @@ def _print(outcome: Outcome, output_format: str, output: Path | None, statistics
 
 
 def _exit_code(outcome: Outcome) -> int:
+    from graphc.linting.finding import DIED, FAILED
+
     names = {each.lint for each in outcome.report.findings}
-    if names & CRASHES:
+    if names & {DIED, FAILED}:
         return INTERNAL
     if MISSING in names:
         return USAGE

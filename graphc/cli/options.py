@@ -102,10 +102,9 @@ def limits(given: Sequence[str] | None) -> Limits:
 
 def split(source: str) -> tuple[Path, str | None]:
     """The file of a source, and the variant that it names."""
-    from graphc.source import is_model
-    from graphc.spec.project import split_variant
+    from graphc.source import split_source
 
-    path, variant = (source, None) if is_model(source) else split_variant(source)
+    path, variant = split_source(source)
     return Path(path), variant
 
 

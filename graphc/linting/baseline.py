@@ -18,8 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from graphc.errors import GraphcError, Where
 from graphc.linting.finding import Finding
 from graphc.linting.lint import lints
-from graphc.source import is_model
-from graphc.spec.project import split_variant
+from graphc.source import split_source
 
 SCHEMA = 1
 STALE = "run/stale-baseline"
@@ -133,5 +132,4 @@ def _lines(path: Path) -> list[str]:
 
 def _relative(source: str, folder: Path) -> str:
     """A spec without its variant, or a model, as the folder of the baseline sees it."""
-    file = source if is_model(source) else split_variant(source)[0]
-    return Path(os.path.relpath(file, folder)).as_posix()
+    return Path(os.path.relpath(split_source(source)[0], folder)).as_posix()

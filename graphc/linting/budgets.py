@@ -166,21 +166,8 @@ class Sized:
 def training_cost(subject: Subject, sizes: Mapping[str, int] | None = None) -> CostReport:
     """What a training step costs, with as many examples as the spec trains with, if it says so. Raises GraphcError."""
     network = subject.network
-    batch = network.spec.train.batch if network is not None and network.spec.train is not None else None
-    if batch is None:
-        return subject.cost(training=True, dims=sizes)
-    known = _training.setdefault(subject, {})
-    key = tuple((sizes or {}).items())
-    if key not in known:
-        from graphc.analysis.training import cost
-
-        source = subject.source or network
-        assert source is not None
-        known[key] = cost(source, training=True, batch=batch, dims=sizes, limits=subject.limits)
-    return known[key]
-
-
-_training: WeakKeyDictionary[Subject, dict[tuple[tuple[str, int], ...], CostReport]] = WeakKeyDictionary()
+    train = network.spec.train if network is not None else None
+    return subject.cost(training=True, dims=sizes, batch=None if train is None else train.batch)
 
 
 def _whole(sizes: budgets.Range) -> budgets.Range:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -58,10 +57,7 @@ def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _layers(job: Mapping[str, Any]) -> list[Layer]:
-    return [
-        Layer(each["origin"], Settings.model_validate(each["settings"]), each["folder"] and Path(each["folder"]))
-        for each in job["layers"]
-    ]
+    return [Layer(each["origin"], Settings.model_validate(each["settings"])) for each in job["layers"]]
 
 
 def _done(step: Examined) -> dict[str, Any]:
@@ -75,7 +71,6 @@ def job(source: str, layers: list[Layer], skip: frozenset[str]) -> dict[str, Any
         {
             "origin": each.origin,
             "settings": each.settings.model_dump(mode="json", by_alias=True, exclude_unset=True),
-            "folder": None if each.folder is None else str(each.folder),
         }
         for each in layers
     ]

@@ -11,8 +11,7 @@ from graphc.analysis.cost_report import CostReport
 from graphc.errors import GraphcError
 from graphc.linting.subject import Subject
 from graphc.runtime.sizes import required
-from graphc.source import is_model
-from graphc.spec.project import split_variant
+from graphc.source import split_source
 
 
 def kept_and_new(subject: Subject) -> tuple[CostBaseline, CostBaseline] | None:
@@ -39,7 +38,7 @@ def _other(why: str) -> GraphcError:
 
 def _stem(source: str) -> str:
     """`specs/can.yaml@can24` -> `can@can24`."""
-    file, variant = (source, None) if is_model(source) else split_variant(source)
+    file, variant = split_source(source)
     return Path(file).stem + ("" if variant is None else f"@{variant}")
 
 
@@ -60,9 +59,4 @@ def _report(subject: Subject, kept: CostBaseline) -> CostReport:
                 sizes.setdefault(str(dim.value), size)
         if batch is None and len(shape) and value.shape[0] != shape[0] and isinstance(value.shape[0], int):
             batch = shape[0]
-    if batch is None:
-        return subject.cost(training=kept.training, dims=sizes)
-    from graphc.analysis.training import cost
-
-    source = subject.source or subject.network or subject.model
-    return cost(source, training=kept.training, batch=batch, dims=sizes, limits=subject.limits)
+    return subject.cost(training=kept.training, dims=sizes, batch=batch)

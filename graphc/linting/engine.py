@@ -11,14 +11,14 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError, Where
 from graphc.limits import DEFAULT, Limits
-from graphc.linting.finding import NOT_ANALYSED, Finding, Fix, Problem, content_of, path_of
+from graphc.linting.finding import FAILED, NOT_ANALYSED, Finding, Fix, Problem, content_of, path_of
 from graphc.linting.lint import Lint, LintCase, find_lint, lints, selected
 from graphc.linting.settings import DEFAULTS, Layer, Settings, checked
 from graphc.linting.subject import Subject, of_model, opened, variants
 from graphc.linting.suppressions import suppressed
 from graphc.view import Refusal
 
-READING, FAILED = "reading", "run/plugin-failed"
+READING = "reading"  # what the readers do before any lint looks
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def settings_of(case: LintCase) -> Settings:
 
 def chosen(settings: Settings, asked: frozenset[str] | None = None) -> list[Lint]:
     """The lints asked for, or else those that the settings select less those they ignore and, unless the model is to
-    `run`, less those that run it. What a spec selects that is no lint is told by its suppressions' rules."""
+    `run`, less those that run it. What they select that is no lint is told by `reading`."""
     if asked is not None:
         return [lints()[name] for name in sorted(asked)]
     wanted = _meant((*settings.select, *settings.extend_select)) - _meant(settings.ignore)
@@ -128,7 +128,7 @@ def chosen(settings: Settings, asked: frozenset[str] | None = None) -> list[Lint
 def _meant(selectors: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for selector in selectors:
-        with suppress(GraphcError):  # told by `unknown`
+        with suppress(GraphcError):  # `unknown` tells of it
             found |= {each.name for each in selected(selector)}
     return found
 
@@ -154,7 +154,7 @@ def require_selectors(layers: Iterable[Layer]) -> None:
 
 def look(subject: Subject, lint: Lint) -> Iterator[Finding]:
     """What one lint finds. It raises nothing: where it cannot finish, that is the finding."""
-    if lint.look is None or not (subject.has_model if lint.on != "spec" else subject.network is not None):
+    if not lint.can_look(subject):
         return
     try:
         for problem in lint.problems(subject):

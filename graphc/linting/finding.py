@@ -18,6 +18,7 @@ from graphc.errors import Note, Where, clean
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")  # the worst first
 NOT_ANALYSED = "run/not-analysed"
+FAILED, DIED = "run/plugin-failed", "run/worker-died"  # faults of what lints, not of what is linted
 FINGERPRINT = 16  # hexadecimal digits
 
 Measure = int | float | str

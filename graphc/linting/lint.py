@@ -117,14 +117,18 @@ class Lint:
         """The part of the name before the `/`."""
         return self.name.partition("/")[0]
 
+    def can_look(self, subject: Subject) -> bool:
+        """Whether it looks at all, and there is what it looks at."""
+        there = subject.network is not None if self.on == "spec" else subject.has_model
+        return self.look is not None and there
+
     def problems(self, subject: Subject) -> Iterator[Problem]:
-        """What it finds in a subject. Raises Refusal, GraphcError where it cannot finish."""
-        if self.look is None:
-            return
+        """What it finds in a subject that it can look at. Raises Refusal, GraphcError where it cannot finish."""
+        assert self.look is not None
         if self.on == "node":
             for node, opset in subject.nodes(*self.roots):
                 yield from self._at(node, View(node, opset))
-        elif self.on == "model" or subject.network is not None:
+        else:
             yield from self.look(subject) or ()
 
     def _at(self, node: ir.Node, view: View) -> Iterator[Problem]:

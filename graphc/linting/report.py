@@ -10,8 +10,7 @@ from functools import cached_property
 
 from graphc.linting.finding import SEVERITIES, Finding, Severity, at_least
 from graphc.linting.settings import FailOn
-from graphc.source import is_model
-from graphc.spec.project import split_variant
+from graphc.source import split_source
 
 
 @dataclass(frozen=True)
@@ -66,5 +65,5 @@ class LintReport:
 def file_of(source: str) -> str:
     """The file of a source: a model's, or a spec's without its variant."""
     with suppress(OSError):  # a name that no file can have
-        return source if is_model(source) else split_variant(source)[0]
+        return split_source(source)[0]
     return source

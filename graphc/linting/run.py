@@ -21,16 +21,14 @@ from graphc.limits import DEFAULT, Limits
 from graphc.linting import baseline
 from graphc.linting.child import FINDING, job
 from graphc.linting.engine import READING, Examined
-from graphc.linting.finding import Finding, at_least
+from graphc.linting.finding import DIED, FAILED, Finding, at_least
 from graphc.linting.lint import lints
-from graphc.linting.report import LintReport
+from graphc.linting.report import LintReport, file_of
 from graphc.linting.settings import COMMAND_LINE, FailOn, Layer, Resolved, Settings, nearest, resolve
 from graphc.linting.subject import opened
 from graphc.runtime.worker import Worker, WorkerDiedError
 from graphc.source import is_model
-from graphc.spec.project import split_variant
 
-DIED, FAILED = "run/worker-died", "run/plugin-failed"
 DEATHS = 3  # of workers over one file, after which the rest of it is not analysed
 SPEC = re.compile(rb"^(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n|---[^\n]*\n)*[\"']?graphc[\"']?\s*:", re.ASCII)
 HEAD = 1 << 14  # bytes of a file in which a spec says that it is one
@@ -73,11 +71,11 @@ def run(
     if not files:
         message = f"there is no spec and no model in {', '.join(sources)}"
         raise GraphcError(message, code="run/file-not-found", hint="name the files, or the folder that holds them")
-    jobs = {file: [*project_layers(file), Layer(COMMAND_LINE, flags)] for file in files}
+    jobs = {file: layers_of(file, flags) for file in files}
     examined = dict(_examined(jobs, limits, say, worker))
     found = tuple(finding for each in examined.values() for finding in each.findings)
-    resolved = resolve([*(project_layers(files[0]) if files else ()), Layer(COMMAND_LINE, flags)])
-    path = baseline_of(resolved, jobs)
+    resolved = {file: resolve(layers) for file, layers in jobs.items()}
+    path = resolved[files[0]].path("baseline", files[0])
     known, kept, new = list[baseline.Entry](), list[baseline.Entry](), list(found)
     if path is not None and not making_baseline:
         known = baseline.read(path)
@@ -91,40 +89,29 @@ def run(
         baselined=len(kept),
         seconds=time.perf_counter() - start,
     )
-    bounds = {file: resolve(layers).settings.fail_on for file, layers in jobs.items()}
-    fails = any(_fails(finding, bounds, resolved.settings.fail_on) for finding in new)
+    bounds = {file: each.settings.fail_on for file, each in resolved.items()}
+    fails = any(_fails(finding, bounds, bounds[files[0]]) for finding in new)
     return Outcome(report, fails, found, tuple(kept), path)
 
 
 def _fails(finding: Finding, bounds: Mapping[str, FailOn], otherwise: FailOn) -> bool:
     """Whether a finding is as bad as the settings of its file allow no more."""
-    bound = bounds.get(finding.file, bounds.get(split_variant(finding.file)[0], otherwise))
+    bound = bounds.get(finding.file, bounds.get(file_of(finding.file), otherwise))
     return bound != "never" and at_least(finding.severity, bound)
 
 
-def project_layers(file: str) -> list[Layer]:
-    """The settings of the config file nearest to a spec or a model. Raises GraphcError for one that is wrong."""
-    layer = nearest(Path(file))
-    if layer is None:
-        return []
-    return [layer]
+def layers_of(file: str, flags: Settings) -> list[Layer]:
+    """What goes before the settings of a spec or a model itself: the nearest config file, and before that the flags.
+
+    Raises GraphcError for a config file that is wrong.
+    """
+    project = nearest(Path(file))
+    return [*([] if project is None else [project]), Layer(COMMAND_LINE, flags)]
 
 
 def settings_of(file: str, flags: Settings) -> Resolved:
     """The settings of one file, those of its own spec included. Raises GraphcError as `run`."""
-    return opened(file, [*project_layers(file), Layer(COMMAND_LINE, flags)]).resolved
-
-
-def baseline_of(resolved: Resolved, jobs: Mapping[str, list[Layer]]) -> Path | None:
-    """The baseline's file: a flag's is named from here, a config's from its folder."""
-    name = resolved.settings.baseline
-    if name is None:
-        return None
-    for layers in jobs.values():
-        for layer in reversed(layers):
-            if layer.settings.baseline == name and "baseline" in layer.settings.model_fields_set:
-                return Path(name) if layer.folder is None else layer.folder / name
-    return Path(name)
+    return opened(file, layers_of(file, flags)).resolved
 
 
 # ---------------------------------------------------------------- files

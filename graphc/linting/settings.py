@@ -66,7 +66,6 @@ class Layer:
 
     origin: str
     settings: Settings
-    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def nearest(path: Path) -> Layer | None:
             if file.is_file():
                 section = _section(file)
                 if section is not None:
-                    return Layer(str(file), checked(section, str(file)), folder)
+                    return Layer(str(file), checked(section, str(file)))
     return None
 
 

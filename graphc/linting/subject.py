@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
@@ -20,9 +20,9 @@ from graphc.inference import infer_missing
 from graphc.limits import DEFAULT, Limits
 from graphc.linting.settings import Layer, Settings, of_spec, resolve
 from graphc.model import defects, read
-from graphc.source import is_model, pass_errors
+from graphc.source import is_model, pass_errors, split_source
 from graphc.spec import document
-from graphc.spec.project import root_of, split_variant
+from graphc.spec.project import root_of
 from graphc.spec.tree import MappingNode
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ SPEC_BYTES = 1 << 22  # of a file whose lines are shown; a spec is smaller
 
 
 class Subject:
-    """One spec or one model under lint.
+    """One spec or one model under lint: what a View is to a rewrite, for lints, which look at whole files, too.
 
     `source` is what it was opened from. `network` is the expanded spec; None for a model, and for a spec that cannot be
     expanded. `errors` are what reading said of it. A subject may be broken in any way: what a look asks for and cannot
@@ -55,6 +55,7 @@ class Subject:
         self.limits = limits
         self._model = model
         self._lines: dict[str, list[str]] = {}
+        self._costs: dict[tuple[object, ...], CostReport] = {}  # of those asked for
 
     @property
     def settings(self) -> Settings:
@@ -70,9 +71,7 @@ class Subject:
     @property
     def path(self) -> Path | None:
         """The file, if it is one."""
-        if not self.source:
-            return None
-        return Path(self.source if is_model(self.source) else split_variant(self.source)[0])
+        return Path(split_source(self.source)[0]) if self.source else None
 
     @property
     def is_model(self) -> bool:
@@ -99,9 +98,9 @@ class Subject:
 
     @cached_property
     def _inferred(self) -> tuple[ir.Model, Mapping[ir.Value, ir.Shape]]:
-        if not self.has_model:
+        model = self.network.model() if self.network is not None else self._model
+        if model is None:
             raise GraphcError("there is no model to look at", code="run/not-analysed")
-        model = self._model if self._model is not None else self.network.model()  # type: ignore[union-attr]
         declared = {
             value: value.shape.copy() for node in walk.nodes(model) for value in node.outputs if value.shape is not None
         }
@@ -174,19 +173,20 @@ class Subject:
         """The nodes that have a name, by it, in the order of the model."""
         return {node.name: node for node in walk.nodes(self.model) if node.name}
 
-    def cost(self, *, training: bool = False, dims: Mapping[str, int] | None = None) -> CostReport:
-        """What an inference or a training step costs, at these sizes or the preferred ones. Raises GraphcError."""
-        key = (training, tuple(sorted((dims or {}).items())))
+    def cost(
+        self, *, training: bool = False, dims: Mapping[str, int] | None = None, batch: int | None = None
+    ) -> CostReport:
+        """What an inference or a training step costs, at these sizes or the preferred ones. Raises GraphcError.
+
+        With a `batch` what was opened is read once more: the size of an expanded spec is settled.
+        """
+        key = training, tuple(sorted((dims or {}).items())), batch
         if key not in self._costs:
             from graphc.analysis.training import cost
 
-            source = self.network if self.network is not None else self.model
-            self._costs[key] = cost(source, training=training, dims=dims, limits=self.limits)
+            source = (self.source if batch is not None else "") or self.network or self.model
+            self._costs[key] = cost(source, training=training, dims=dims, batch=batch, limits=self.limits)
         return self._costs[key]
-
-    @cached_property
-    def _costs(self) -> dict[Any, CostReport]:
-        return {}
 
     # ---------------------------------------------------------------- places
 
@@ -270,7 +270,7 @@ def _opened_model(source: str, layers: Sequence[Layer], limits: Limits) -> Subje
 
 def variants(source: str, limits: Limits = DEFAULT) -> list[str]:
     """A spec as named and with each of its variants, `net.yaml@x4`; anything else as it is."""
-    if is_model(source) or split_variant(source)[1] is not None:
+    if is_model(source) or split_source(source)[1] is not None:
         return [source]
     try:
         found = document.read(Path(source), limits).get("variants")

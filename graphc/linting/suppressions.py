@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from graphc import walk
 from graphc.errors import GraphcError, Where
-from graphc.linting.finding import Edit, Finding, Fix
+from graphc.linting.finding import FAILED, Edit, Finding, Fix
 from graphc.linting.lint import lints, selected
 from graphc.linting.subject import Subject
 from graphc.metadata import LINT
@@ -23,7 +23,7 @@ COMMENT = re.compile(r"(?:^|(?<=\s))#\s*graphc:\s*ignore\[(?P<names>[^\]]*)\](?P
 QUOTED = re.compile(r"""(?<![\w])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|\'\')*')""")
 MEANT = re.compile(r"(?:^|(?<=\s))#\s*graphc:\s*ignore\b")  # one that cannot be read
 UNUSED, WITHOUT_REASON, UNKNOWN = "run/unused-suppression", "run/suppression-without-reason", "run/unknown-selector"
-NEVER = frozenset({UNUSED, WITHOUT_REASON, UNKNOWN, "run/plugin-failed"})  # about suppressing itself, or about a fault
+NEVER = frozenset({UNUSED, WITHOUT_REASON, UNKNOWN, FAILED})  # about suppressing itself, or about a fault
 
 
 @dataclass
@@ -174,8 +174,12 @@ def _of_items(subjects: Sequence[Subject]) -> list[Suppression]:
     found = []
     for key, nodes in members.items():
         selectors, reason = _parsed(key[0])
-        found.append(Suppression(selectors, reason, lambda finding, nodes=nodes: finding.node in nodes, places[key]))  # type: ignore[misc]
+        found.append(Suppression(selectors, reason, _at_one_of(nodes), places[key]))
     return found
+
+
+def _at_one_of(nodes: Collection[str]) -> Callable[[Finding], bool]:
+    return lambda finding: finding.node in nodes
 
 
 def _parsed(text: str) -> tuple[tuple[str, ...], str]:

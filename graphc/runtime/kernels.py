@@ -22,6 +22,7 @@ import onnx_ir as ir
 
 from graphc import walk
 from graphc.errors import GraphcError
+from graphc.view import schema_of
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 NAMES = {"ort-cpu": CPU, "ort-cuda": CUDA}
@@ -157,19 +158,17 @@ def type_text(kind: ir.TypeProtocol) -> str:
 
 def _is_function(domain: str, op_type: str, opset: int) -> bool:
     """Whether ONNX defines an operator by others."""
-    schema = _schema_of(domain, op_type, opset)
+    schema = _schema(domain, op_type, opset)
     return schema is not None and bool(schema.has_function or schema.has_context_dependent_function)
 
 
-def _schema_of(domain: str, op_type: str, opset: int) -> Any:  # the stubs of onnx leave functions out
-    if not onnx.defs.has(op_type, max_inclusive_version=opset, domain=domain):
-        return None
-    return onnx.defs.get_schema(op_type, opset, domain)
+def _schema(domain: str, op_type: str, opset: int) -> Any:  # the stubs of onnx leave functions out
+    return schema_of(op_type, domain, opset)
 
 
 def _body(node: ir.Node, opsets: Mapping[str, int]) -> onnx.FunctionProto | None:
     """The function that ONNX defines an operator by; an empty one where that depends on what is not known."""
-    schema = _schema_of(node.domain, node.op_type, opsets.get(node.domain, 1))
+    schema = _schema(node.domain, node.op_type, opsets.get(node.domain, 1))
     if schema is None or not (schema.has_function or schema.has_context_dependent_function):
         return None
     if schema.has_function:

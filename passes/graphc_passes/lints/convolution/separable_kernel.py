@@ -27,7 +27,7 @@ BLOCK = 8  # channels on each side, of which nearly every other filter shows tha
     fix=split_separable_conv.name,
 )
 def separable_kernel(subject: Subject) -> Iterator[Problem]:
-    for node, opset in subject.nodes("Conv") if _has_weights(subject) else ():
+    for node, opset in subject.nodes("Conv") if subject.has_weights else ():
         view = View(node, opset)
         weights = view.input("W")
         filter_ = constant(weights) if weights is not None else None
@@ -39,12 +39,6 @@ def separable_kernel(subject: Subject) -> Iterator[Problem]:
         if split_separable_conv.would_fire(node, opset):
             kernel = "×".join(str(axis.taps) for axis in found.axes)
             yield Problem(f"its {kernel} filter is the product of one along each axis", at=node)
-
-
-def _has_weights(subject: Subject) -> bool:
-    """Whether the weights are somebody's: those that a spec is initialised with say nothing."""
-    network = subject.network
-    return network is None or all(source.weights.file is not None for source in network.weights)
 
 
 def _may_be(filter_: np.ndarray) -> bool:

@@ -35,9 +35,23 @@ def _excess(each: Verdict) -> str:
     return f"{100 * (each.value - each.limit) / each.limit:.3g} % over"
 
 
-@over_budget.bad(budgets={"params": 100, "macs": "10k", "file-size": 100})
-def larger_than_allowed(g: CaseBuilder) -> object:
+def _layer(g: CaseBuilder) -> object:
     return g.Relu(g.Conv(g.input(1, 3, 8, 8), g.weight(8, 3, 3, 3)))
+
+
+@over_budget.bad(budgets={"params": 100})
+def more_parameters_than_allowed(g: CaseBuilder) -> object:
+    return _layer(g)
+
+
+@over_budget.bad(budgets={"macs": "1k"})
+def more_work_than_allowed(g: CaseBuilder) -> object:
+    return _layer(g)
+
+
+@over_budget.bad(budgets={"file-size": 100})
+def a_larger_file_than_allowed(g: CaseBuilder) -> object:
+    return _layer(g)
 
 
 @over_budget.bad

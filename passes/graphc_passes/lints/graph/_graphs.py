@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
-from graphc import Case, Subject, save
+from graphc import Case, Subject, save, schema_of
 
 GraphLike = ir.Graph | ir.Function
 STANDARD = frozenset({"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training"})
@@ -58,12 +58,10 @@ def is_local(model: ir.Model, node: ir.Node) -> bool:
     return node.op_identifier() in model.functions
 
 
-def schema_of(node: ir.Node, opsets: Mapping[str, int]) -> onnx.defs.OpSchema | None:
+def schema_at(node: ir.Node, opsets: Mapping[str, int]) -> onnx.defs.OpSchema | None:
     """What ONNX declares of the operator in the opset that is imported; None where it knows none, or none is."""
     opset = opsets.get(node.domain)
-    if opset is None or not onnx.defs.has(node.op_type, max_inclusive_version=opset, domain=node.domain):
-        return None
-    return onnx.defs.get_schema(node.op_type, opset, node.domain)
+    return None if opset is None else schema_of(node.op_type, node.domain, opset)
 
 
 def sizes(value: ir.Value | None) -> tuple[int | None, ...] | None:

@@ -12,7 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from graphc import CaseBuilder, GraphcError, InferenceError, Problem, Refusal, Subject, View, infer_anew, lint
-from graphc_passes.lints.graph._graphs import bodies, graphs, is_local, nodes, schema_of
+from graphc_passes.lints.graph._graphs import bodies, graphs, is_local, nodes, schema_at
 from graphc_passes.lints.graph.conv_channel_mismatch import conv_channel_mismatch
 from graphc_passes.lints.graph.ir_version_too_new import ir_version_too_new
 from graphc_passes.lints.graph.opset_out_of_range import opset_out_of_range
@@ -41,7 +41,7 @@ def _told_elsewhere(subject: Subject) -> set[ir.Node]:
     """The nodes that other lints of this category speak of."""
     model, found = subject.model, set[ir.Node]()
     for node, opsets in nodes(subject):
-        schema = schema_of(node, opsets)
+        schema = schema_at(node, opsets)
         if not is_local(model, node) and (schema is None or schema.deprecated):
             found.add(node)
     for node, opset in subject.nodes(*conv_channel_mismatch.roots):

@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphc import CaseBuilder, Problem, Subject, lint
-from graphc_passes.lints.graph._graphs import is_local, nodes, schema_of
+from graphc_passes.lints.graph._graphs import is_local, nodes, schema_at
 
 INSTEAD = {"Upsample": "Resize", "Scatter": "ScatterElements", "GroupNormalization": "GroupNormalization of opset 21"}
 
@@ -20,7 +20,7 @@ INSTEAD = {"Upsample": "Resize", "Scatter": "ScatterElements", "GroupNormalizati
 @lint(category="graph", severity="error", help="use what replaces it, or import the older opset")
 def deprecated_op(subject: Subject) -> Iterator[Problem]:
     for node, opsets in nodes(subject):
-        schema = schema_of(node, opsets)
+        schema = schema_at(node, opsets)
         if schema is not None and schema.deprecated and not is_local(subject.model, node):
             instead = f": {INSTEAD[node.op_type]} replaces it" if node.op_type in INSTEAD else ""
             yield Problem(f"{node.op_type} is deprecated in opset {opsets[node.domain]}{instead}", at=node)

@@ -14,7 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from graphc import Problem, Subject, lint
-from graphc_passes.lints.graph._graphs import STANDARD, is_local, nodes, one_node, schema_of
+from graphc_passes.lints.graph._graphs import STANDARD, is_local, nodes, one_node, schema_at
 
 
 @lint(category="graph", severity="error", help="import the opset that has it, or mend its name")
@@ -22,7 +22,7 @@ def unknown_op(subject: Subject) -> Iterator[Problem]:
     for node, opsets in nodes(subject):
         if node.domain not in STANDARD or node.domain not in opsets or is_local(subject.model, node):
             continue
-        if schema_of(node, opsets) is None:
+        if schema_at(node, opsets) is None:
             yield Problem(_said(node, opsets), at=node, help=_nearest(node))
 
 

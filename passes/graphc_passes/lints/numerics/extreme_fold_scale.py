@@ -32,7 +32,7 @@ def extreme_fold_scale(norm: View) -> Problem | None:
         return None  # nothing of it could be folded
     if weights.size == 0 or scale.shape != weights.shape[:1]:
         return None
-    bounds = ml_dtypes.finfo(weights.dtype)  # type: ignore[no-untyped-call]
+    bounds = ml_dtypes.finfo(weights.dtype)  # type: ignore[no-untyped-call] # ml_dtypes ships none
     before = np.abs(weights.astype(np.float64)).reshape(len(weights), -1).max(1)
     after = before * np.abs(scale)
     small, large = float(bounds.smallest_normal), float(bounds.max)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from graphc import Fix, Rewrite, View, constant
+from graphc import Axis, Fix, Rewrite, View, constant
 from graphc_passes.rewrites.legal.replace_auto_pad_with_pads import replace_auto_pad_with_pads
 from graphc_passes.rewrites.legal.replace_conv_integer_zero_points_with_sum import (
     replace_conv_integer_zero_points_with_sum,
@@ -57,7 +57,7 @@ def _falls_short(conv: View) -> bool:
     taps, strides = filter_.shape[2:], conv.attr("strides") or ()
     dilations = conv.attr("dilations") or (1,) * len(taps)
     sized = zip(taps, strides, dilations, strict=False)
-    return any(isinstance(tap, int) and (tap - 1) * step + 1 < stride for tap, stride, step in sized)
+    return any(isinstance(t, int) and Axis.conv_transpose(1, t, s, d).output < s for t, s, d in sized)
 
 
 def _scales(resize: View) -> np.ndarray | None:
