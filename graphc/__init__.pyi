@@ -84,5 +84,6 @@ from .view import Refusal as Refusal
 from .view import View as View
 from .view import constant as constant
 from .view import schema_of as schema_of
+from .walk import bodies as bodies
 
 __version__: str

@@ -225,7 +225,7 @@ def digest(model: ir.Model) -> str:
             put([value.name for value in node.outputs])
             for name, attribute in sorted(node.attributes.items()):
                 put(name, attribute.ref_attr_name)
-                if not attribute.is_ref() and attribute.type not in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
+                if not attribute.is_ref() and attribute.type not in walk.GRAPHS:
                     hashed.update(ir.serde.serialize_attribute(attribute).SerializeToString(deterministic=True))
     for value in walk.initializers(model):
         if value.const_value is not None:

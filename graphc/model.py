@@ -305,12 +305,9 @@ def _unsorted(model: ir.Model) -> Iterator[GraphcError]:
 def _with_inner(node: ir.Node) -> Iterator[ir.Node]:
     """A node and those of the graphs inside of it."""
     yield node
-    for attribute in node.attributes.values():
-        if not attribute.is_ref() and attribute.type in walk.GRAPHS:
-            graphs = [attribute.as_graph()] if attribute.type == ir.AttributeType.GRAPH else attribute.as_graphs()
-            for graph in graphs:
-                for inner in graph:
-                    yield from _with_inner(inner)
+    for graph in walk.bodies(node):
+        for inner in graph:
+            yield from _with_inner(inner)
 
 
 def _odd_constants(model: ir.Model) -> Iterator[GraphcError]:

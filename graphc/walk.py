@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import onnx_ir as ir
 
@@ -26,16 +26,31 @@ def graphs(model: ir.Model) -> Iterator[tuple[GraphLike, int]]:
             yield graph, opset
 
 
+def imports(model: ir.Model) -> Iterator[tuple[GraphLike, Mapping[str, int]]]:
+    """As `graphs`, with the opset of every domain that each imports."""
+    for scope, _ in scopes(model):
+        opsets = model.opset_imports if isinstance(scope, ir.Graph) else scope.opset_imports
+        yield scope, opsets
+        for graph in subgraphs(scope):
+            yield graph, opsets
+
+
 def subgraphs(scope: GraphLike) -> Iterator[ir.Graph]:
     """The graphs inside a graph or function, at any depth: bodies of If, Loop and Scan."""
     for node in scope:
-        for attribute in node.attributes.values():
-            if attribute.is_ref() or attribute.type not in GRAPHS:
-                continue
-            inner = [attribute.as_graph()] if attribute.type == ir.AttributeType.GRAPH else attribute.as_graphs()
-            for graph in inner:
-                yield graph
-                yield from subgraphs(graph)
+        for graph in bodies(node):
+            yield graph
+            yield from subgraphs(graph)
+
+
+def bodies(node: ir.Node) -> list[ir.Graph]:
+    """The graphs that a node holds itself."""
+    found: list[ir.Graph] = []
+    for attribute in node.attributes.values():
+        if attribute.is_ref() or attribute.type not in GRAPHS:
+            continue
+        found += [attribute.as_graph()] if attribute.type == ir.AttributeType.GRAPH else attribute.as_graphs()
+    return found
 
 
 def nodes(model: ir.Model) -> Iterator[ir.Node]:

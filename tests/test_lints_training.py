@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphc
-from graphc import Finding, findings
+from graphc import Axis, Finding, findings
 from graphc.analysis.flow import gradient_flow
 from graphc.analysis.receptive_field import Field, receptive_fields
 from graphc.analysis.sharing import thawed
@@ -126,11 +126,9 @@ def response(layers: list[tuple[int, int, int]]) -> np.ndarray:
 
 @given(st.lists(LAYER, max_size=6))
 def test_variance_is_that_of_the_response_to_an_impulse(layers: list[tuple[int, int, int]]) -> None:
-    from fractions import Fraction
-
     field = Field()
     for taps, dilation, stride in layers:
-        field = field.through(taps, Fraction(dilation), Fraction(stride))
+        field = field.through(Axis.conv(1, taps, stride, dilation))
     weights = response(layers)
     at = np.arange(len(weights))
     mean = (weights * at).sum()

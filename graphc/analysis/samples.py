@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import onnx_ir as ir
 
+from graphc import walk
 from graphc.costs import ZERO, Cost
 from graphc.ops import Op, Saved, op_of
 from graphc.ops.layout import VIEWS, strides_of
@@ -21,7 +22,6 @@ from graphc.ops.op import floating
 from graphc.view import Refusal, View, constant_tensor
 
 MAX_WHOLE, MAX_REAL = 1024, 16  # elements of constants that operators may look into: integers and booleans; floats
-GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
 
 Answer: TypeAlias = Cost | str  # a count, or why there is none
 Position: TypeAlias = int  # of an input; of an output −1, −2, ...
@@ -150,16 +150,13 @@ def captured(node: ir.Node) -> frozenset[ir.Value]:
     """The values that the subgraphs of a node read from outside."""
     read: set[ir.Value | None] = set()
     own: set[ir.Value | None] = {None}
-    for attribute in node.attributes.values():
-        if attribute.type not in GRAPHS or attribute.is_ref():
-            continue
-        for graph in [attribute.value] if attribute.type == ir.AttributeType.GRAPH else attribute.value:
-            for each in (graph, *graph.subgraphs()):
-                own.update((*each.inputs, *each.initializers.values()))
-                read.update(each.outputs)
-            for inner in graph.all_nodes():
-                own.update(inner.outputs)
-                read.update(inner.inputs)
+    for graph in walk.bodies(node):
+        for each in (graph, *graph.subgraphs()):
+            own.update((*each.inputs, *each.initializers.values()))
+            read.update(each.outputs)
+        for inner in graph.all_nodes():
+            own.update(inner.outputs)
+            read.update(inner.inputs)
     return frozenset(value for value in read - own if value is not None)
 
 
@@ -177,7 +174,7 @@ def samples(nodes: Iterable[ir.Node], opset: int, weights: Iterable[ir.Value]) -
 
 
 def _look(node: ir.Node, contents: dict[ir.Value, bytes | None]) -> object:
-    if any(attribute.type in GRAPHS for attribute in node.attributes.values()):
+    if any(attribute.type in walk.GRAPHS for attribute in node.attributes.values()):
         return node
     inputs = node.inputs
     again = tuple(map(inputs.index, inputs)) if len(set(inputs)) < len(inputs) else ()  # which inputs are the same

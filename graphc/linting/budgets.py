@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import onnx_ir as ir
 
@@ -58,17 +57,16 @@ class Verdict:
         return f"{number:,} {self.unit}".rstrip()
 
 
-_known: WeakKeyDictionary[Subject, tuple[Verdict, ...]] = WeakKeyDictionary()
-
-
 def verdicts(subject: Subject) -> tuple[Verdict, ...]:
     """How a subject stands to each budget that is set, in the order of the language. Raises GraphcError."""
-    if subject not in _known:
-        _known[subject] = tuple(_verdicts(subject))
-    return _known[subject]
+    return subject.once(_verdicts)
 
 
-def _verdicts(subject: Subject) -> Iterator[Verdict]:
+def _verdicts(subject: Subject) -> tuple[Verdict, ...]:
+    return tuple(_judged(subject))
+
+
+def _judged(subject: Subject) -> Iterator[Verdict]:
     given = subject.settings.budgets
     sized = Sized(subject)
     for name, declared in Budgets.model_fields.items():

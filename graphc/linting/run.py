@@ -110,8 +110,12 @@ def layers_of(file: str, flags: Settings) -> list[Layer]:
 
 
 def settings_of(file: str, flags: Settings) -> Resolved:
-    """The settings of one file, those of its own spec included. Raises GraphcError as `run`."""
-    return opened(file, layers_of(file, flags)).resolved
+    """The settings of one file, those of its own spec included. A model has none, and is not opened.
+
+    Raises GraphcError as `run`.
+    """
+    layers = layers_of(file, flags)
+    return resolve(layers) if is_model(file) else opened(file, layers).resolved
 
 
 # ---------------------------------------------------------------- files

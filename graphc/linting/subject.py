@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import onnx_ir as ir
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from graphc.analysis.cost_report import CostReport
 
 SOURCE = re.compile(r"(?P<file>[^\0:]{1,1024}\.(?:yaml|yml|json)):(?P<line>[0-9]{1,9})")  # as emitted nodes carry it
+T = TypeVar("T")
 SPEC_BYTES = 1 << 22  # of a file whose lines are shown; a spec is smaller
 
 
@@ -55,6 +56,7 @@ class Subject:
         self.limits = limits
         self._model = model
         self._lines: dict[str, list[str]] = {}
+        self._made: dict[object, Any] = {}  # by what made it
         self._costs: dict[tuple[object, ...], CostReport] = {}  # of those asked for
 
     @property
@@ -159,9 +161,9 @@ class Subject:
         return found
 
     @property
-    def graphs(self) -> Iterator[ir.Graph | ir.Function]:
-        """Every graph of the model: the main one, those inside it, and functions."""
-        return (graph for graph, _ in walk.graphs(self.model))
+    def graphs(self) -> Iterator[tuple[walk.GraphLike, Mapping[str, int]]]:
+        """Every graph of the model, the main one, those inside it, and functions, with the opsets of each domain."""
+        return walk.imports(self.model)
 
     def nodes(self, *op_types: str) -> Iterator[tuple[ir.Node, int]]:
         """The nodes of these standard operators, in any graph, each with the opset that it stands under."""
@@ -187,6 +189,13 @@ class Subject:
             source = (self.source if batch is not None else "") or self.network or self.model
             self._costs[key] = cost(source, training=training, dims=dims, batch=batch, limits=self.limits)
         return self._costs[key]
+
+    def once(self, make: Callable[[Subject], T]) -> T:
+        """What `make` makes of this subject, made when it is first asked for: several lints share it."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        found: T = self._made[make]
+        return found
 
     # ---------------------------------------------------------------- places
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
+from graphc import walk
 from graphc.costs import Cost
 from graphc.inference import UNKNOWN, InferenceError, Operand, infer, operand_of
 from graphc.view import Refusal, constant_tensor
@@ -102,7 +103,7 @@ def _detach(graph: ir.Graph) -> dict[ir.Value, ir.Value]:
     """Copies of captured values in their place: copy -> captured."""
     nodes = list(ir.traversal.RecursiveGraphIterator(graph))
     own = {output for node in nodes for output in node.outputs}
-    for inner in (graph, *(g for node in nodes for g in _subgraphs(node))):
+    for inner in (graph, *(g for node in nodes for g in walk.bodies(node))):
         own.update(inner.inputs)
         own.update(inner.initializers.values())
     copies: dict[ir.Value, ir.Value] = {}
@@ -116,18 +117,6 @@ def _detach(graph: ir.Graph) -> dict[ir.Value, ir.Value]:
                 copies[value] = ir.Value(name=value.name, type=value.type, shape=shape, const_value=known)
             node.replace_input_with(index, copies[value])
     return {copy: value for value, copy in copies.items()}
-
-
-def _subgraphs(node: ir.Node) -> list[ir.Graph]:
-    found: list[ir.Graph] = []
-    for attribute in node.attributes.values():
-        if attribute.is_ref():
-            continue
-        if attribute.type == ir.AttributeType.GRAPH:
-            found.append(attribute.as_graph())
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            found.extend(attribute.as_graphs())
-    return found
 
 
 def _infer(body: Body, inputs: Sequence[Operand], scope: Scope) -> None:

@@ -339,10 +339,8 @@ def partition(model: ir.Model, target: str) -> Partition:
 
 def _nodes(model: ir.Model) -> Iterator[tuple[ir.Node, Mapping[str, int]]]:
     """Every node with its opsets. Of a call of a function of the model only those of its body."""
-    for scope, _ in walk.scopes(model):
-        opsets = model.opset_imports if isinstance(scope, ir.Graph) else scope.opset_imports
-        for graph in (scope, *walk.subgraphs(scope)):
-            yield from ((node, opsets) for node in graph if node.op_identifier() not in model.functions)
+    for graph, opsets in walk.imports(model):
+        yield from ((node, opsets) for node in graph if node.op_identifier() not in model.functions)
 
 
 def _placed(node: ir.Node, opsets: Mapping[str, int], asked: Kernels) -> Placed:

@@ -163,7 +163,7 @@ def _weights(model: ir.Model) -> dict[ir.Node, int]:
 def _inner(node: ir.Node, functions: Functions) -> list[ir.Graph]:
     """The bodies that a node runs."""
     called = [functions[node.op_identifier()]] if node.op_identifier() in functions else []
-    return called + [g for attribute in node.attributes.values() for g in _graphs(attribute)]
+    return called + walk.bodies(node)
 
 
 def _path(
@@ -182,14 +182,6 @@ def _path(
         reached.update(dict.fromkeys(node.outputs, weight))
         heaviest = max(heaviest, weight)
     return heaviest
-
-
-def _graphs(attribute: ir.Attr) -> list[ir.Graph]:
-    if attribute.is_ref():
-        return []
-    if attribute.type == ir.AttributeType.GRAPH:
-        return [attribute.as_graph()]
-    return list(attribute.as_graphs()) if attribute.type == ir.AttributeType.GRAPHS else []
 
 
 # ---------------------------------------------------------------- how many terms one operator sums

@@ -10,45 +10,13 @@ import onnx_ir as ir
 
 from graphc import Case, Subject, save, schema_of
 
-GraphLike = ir.Graph | ir.Function
 STANDARD = frozenset({"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training"})
 SHOWN = 3  # names in a message
 
 
-def graphs(model: ir.Model) -> Iterator[tuple[GraphLike, Mapping[str, int]]]:
-    """Every graph: the main one, functions, and those inside of either, with the opsets that it stands under."""
-    scopes: list[GraphLike] = [model.graph, *model.functions.values()]
-    for scope in scopes:
-        opsets = model.opset_imports if isinstance(scope, ir.Graph) else scope.opset_imports
-        yield scope, opsets
-        for graph in inner(scope):
-            yield graph, opsets
-
-
-def inner(scope: GraphLike) -> Iterator[ir.Graph]:
-    """The bodies of If, Loop and Scan in a graph, at any depth."""
-    for node in scope:
-        for graph in bodies(node):
-            yield graph
-            yield from inner(graph)
-
-
-def bodies(node: ir.Node) -> list[ir.Graph]:
-    """The graphs that a node holds itself."""
-    found: list[ir.Graph] = []
-    for attribute in node.attributes.values():
-        if attribute.is_ref():
-            continue
-        if attribute.type == ir.AttributeType.GRAPH:
-            found.append(attribute.as_graph())
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            found += attribute.as_graphs()
-    return found
-
-
 def nodes(subject: Subject) -> Iterator[tuple[ir.Node, Mapping[str, int]]]:
     """Every node of a model, of whatever domain, with the opsets that it stands under."""
-    for graph, opsets in graphs(subject.model):
+    for graph, opsets in subject.graphs:
         for node in graph:
             yield node, opsets
 

@@ -11,8 +11,8 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-from graphc import CaseBuilder, GraphcError, InferenceError, Problem, Refusal, Subject, View, infer_anew, lint
-from graphc_passes.lints.graph._graphs import bodies, graphs, is_local, nodes, schema_at
+from graphc import CaseBuilder, GraphcError, InferenceError, Problem, Refusal, Subject, View, bodies, infer_anew, lint
+from graphc_passes.lints.graph._graphs import is_local, nodes, schema_at
 from graphc_passes.lints.graph.conv_channel_mismatch import conv_channel_mismatch
 from graphc_passes.lints.graph.ir_version_too_new import ir_version_too_new
 from graphc_passes.lints.graph.opset_out_of_range import opset_out_of_range
@@ -26,7 +26,7 @@ REPORTED = frozenset({"graph/dangling-input", "graph/unsorted"})
 def checker_error(subject: Subject) -> Iterator[Problem]:
     if not subject.is_model:  # a spec's nodes are checked one by one where it states them
         return
-    whole = list(_of_model(subject.model))
+    whole = list(_of_model(subject))
     known = _told_elsewhere(subject)
     refused = dict(_of_nodes(subject, known)) if whole else {}
     for node, found in infer_anew(subject.model):
@@ -77,14 +77,14 @@ def _of_nodes(subject: Subject, known: set[ir.Node]) -> Iterator[tuple[ir.Node, 
             yield node, _first_line(error)
 
 
-def _of_model(model: ir.Model) -> Iterator[Problem]:
+def _of_model(subject: Subject) -> Iterator[Problem]:
     """What the checker says of all of it: the first thing that is wrong."""
-    size = sum(_inner_bytes(graph) for graph, _ in graphs(model) if graph is not model.graph)
+    size = sum(_inner_bytes(graph) for graph, _ in subject.graphs if graph is not subject.model.graph)
     if size > LARGEST:
         yield Problem(f"its inner graphs hold {size} bytes, too many to hand them to the checker", unfinished=True)
         return
     try:
-        onnx.checker.check_model(_without_weights(model))
+        onnx.checker.check_model(_without_weights(subject.model))
     except (onnx.checker.ValidationError, ir.serde.SerdeError) as error:
         yield Problem(_first_line(error))
 

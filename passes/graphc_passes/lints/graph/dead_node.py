@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from graphc import CaseBuilder, Problem, Subject, lint
-from graphc_passes.lints.graph._graphs import GraphLike, graphs
 
 
 @lint(
@@ -22,11 +21,11 @@ from graphc_passes.lints.graph._graphs import GraphLike, graphs
 )
 def dead_node(subject: Subject) -> Iterator[Problem]:
     if subject.is_model:
-        for graph, _ in graphs(subject.model):
+        for graph, _ in subject.graphs:
             yield from _dead(graph)
 
 
-def _dead(graph: GraphLike) -> Iterator[Problem]:
+def _dead(graph: ir.Graph | ir.Function) -> Iterator[Problem]:
     """The ends of what is dead: nodes whose results nothing reads at all."""
     live = _live(graph)
     dead = [node for node in graph if node.outputs and node not in live and not _is_constant(node)]
@@ -37,7 +36,7 @@ def _dead(graph: GraphLike) -> Iterator[Problem]:
         yield Problem(f"nothing reads what this {node.op_type} makes{behind}", at=node)
 
 
-def _live(graph: GraphLike) -> set[ir.Node]:
+def _live(graph: ir.Graph | ir.Function) -> set[ir.Node]:
     """The nodes of a graph on which its outputs, or a graph inside of one of its nodes, depend."""
     pending = [node for node in graph if any(map(_is_wanted, node.outputs)) or _reach_inside(node)]
     live: set[ir.Node] = set()

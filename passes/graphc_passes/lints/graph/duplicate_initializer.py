@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphc import CaseBuilder, Problem, Subject, lint
-from graphc_passes.lints.graph._graphs import graphs, some
+from graphc_passes.lints.graph._graphs import some
 
 SMALLEST = 1 << 12  # bytes of one: a page of memory; below it are biases and the sizes of shapes
 WORTH = 1 << 16  # bytes stored for nothing, in all
@@ -23,7 +23,7 @@ PEEK = 64  # elements that are compared before whole contents are
 
 @lint(category="graph", severity="info", help="keep one, and let all read it", fix="deduplicate-hashed-initializers")
 def duplicate_initializer(subject: Subject) -> Iterator[Problem]:
-    groups = [_large(subject.model)]
+    groups = [_large(subject)]
     for key in (_kind, _first_elements, _content):
         groups = [part for group in groups for part in _parted(group, key)]
     wasted = sum(sum(map(_bytes, group[1:])) for group in groups)
@@ -34,10 +34,10 @@ def duplicate_initializer(subject: Subject) -> Iterator[Problem]:
         yield Problem(message, at=largest[0], measured=wasted, limit=WORTH)
 
 
-def _large(model: ir.Model) -> list[ir.Value]:
+def _large(subject: Subject) -> list[ir.Value]:
     """The initializers that are large enough to matter."""
     found = [
-        value for graph, _ in graphs(model) if isinstance(graph, ir.Graph) for value in graph.initializers.values()
+        value for graph, _ in subject.graphs if isinstance(graph, ir.Graph) for value in graph.initializers.values()
     ]
     return [value for value in found if _bytes(value) >= SMALLEST and value.dtype != ir.DataType.STRING]
 

@@ -12,7 +12,7 @@ from math import prod
 import onnx_ir as ir
 
 from graphc import CaseBuilder, Problem, Subject, lint
-from graphc_passes.lints.graph._graphs import graphs, sizes
+from graphc_passes.lints.graph._graphs import sizes
 from graphc_passes.rewrites.folding.fold_constants import ARITHMETIC, MOVEMENT, fold_constants
 
 FOLDABLE = frozenset({*ARITHMETIC, *MOVEMENT})
@@ -30,7 +30,7 @@ def foldable_subgraph(subject: Subject) -> Iterator[Problem]:
     if not subject.is_model:  # a spec is built with passes, which fold it
         return
     folded: dict[ir.Node, int] = {}  # each node, and the elements that it moves
-    for graph, _ in graphs(subject.model):
+    for graph, _ in subject.graphs:
         if isinstance(graph, ir.Graph):
             _fold(graph, folded)
     moved = sum(folded.values())

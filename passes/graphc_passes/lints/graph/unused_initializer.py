@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from graphc import CaseBuilder, Fix, Problem, Subject, lint
-from graphc_passes.lints.graph._graphs import graphs, some
+from graphc_passes.lints.graph._graphs import some
 from graphc_passes.lints.graph.initializer_is_input import FREEZE
 
 REMOVE = "remove-unused-nodes"
@@ -20,7 +20,7 @@ REMOVE = "remove-unused-nodes"
 @lint(category="graph", severity="warning", help="remove them")
 def unused_initializer(subject: Subject) -> Iterator[Problem]:
     found: list[ir.Value] = []
-    for graph, _ in graphs(subject.model):
+    for graph, _ in subject.graphs:
         if isinstance(graph, ir.Graph) and subject.is_model:
             found += [each for each in graph.initializers.values() if not each.uses() and not each.is_graph_output()]
     if found:

@@ -47,7 +47,7 @@ def domain_touches_zero(subject: Subject) -> Iterator[Problem]:
 def _fed(subject: Subject) -> set[ir.Value]:
     """The values that nodes make of inputs; those of weights alone are the same on every run."""
     found: set[ir.Value] = set()
-    for graph in subject.graphs:
+    for graph, _ in subject.graphs:
         inputs = set(graph.inputs)
         for node in graph:
             taken = [value for value in node.inputs if value is not None]

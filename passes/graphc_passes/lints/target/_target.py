@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 import onnx_ir as ir
 
@@ -23,7 +22,6 @@ from graphc import (
 )
 
 CPU = "CPUExecutionProvider"
-_found: WeakKeyDictionary[Subject, Partition | None] = WeakKeyDictionary()
 
 
 def provider(subject: Subject) -> str | None:
@@ -37,17 +35,19 @@ def provider(subject: Subject) -> str | None:
 
 def parted(subject: Subject) -> Partition | None:
     """Where the nodes run on that provider; None if it is no target, or not installed, as `provider-missing` says."""
+    return subject.once(_parted)
+
+
+def _parted(subject: Subject) -> Partition | None:
     name = provider(subject)
     if name is None:
         return None
-    if subject not in _found:
-        try:
-            _found[subject] = partition(subject.model, name)
-        except GraphcError as error:
-            if error.code != "run/provider-missing":
-                raise
-            _found[subject] = None
-    return _found[subject]
+    try:
+        return partition(subject.model, name)
+    except GraphcError as error:
+        if error.code != "run/provider-missing":
+            raise
+        return None
 
 
 def file_target(subject: Subject) -> Target | None:
