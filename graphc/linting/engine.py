@@ -14,7 +14,7 @@ from graphc.limits import DEFAULT, Limits
 from graphc.linting.finding import FAILED, NOT_ANALYSED, Finding, Fix, Problem, content_of, path_of
 from graphc.linting.lint import Lint, LintCase, find_lint, lints, selected
 from graphc.linting.settings import DEFAULTS, Layer, Settings, checked
-from graphc.linting.subject import Subject, of_model, opened, variants
+from graphc.linting.subject import Subject, of_model, opened_with_variants
 from graphc.linting.suppressions import suppressed
 from graphc.view import Refusal
 
@@ -60,7 +60,7 @@ def examine(
     Yields the name of each lint before it looks, each finding when it is found, and at last what is told of the file.
     """
     yield READING
-    yield from examined([opened(each, layers, limits) for each in variants(source, limits)], asked, skip)
+    yield from examined(opened_with_variants(source, layers, limits), asked, skip)
 
 
 def examined(

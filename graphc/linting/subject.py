@@ -277,12 +277,19 @@ def _opened_model(source: str, layers: Sequence[Layer], limits: Limits) -> Subje
     return Subject(source, model=model if usable else None, errors=errors, layers=layers, limits=limits)
 
 
-def variants(source: str, limits: Limits = DEFAULT) -> list[str]:
-    """A spec as named and with each of its variants, `net.yaml@x4`; anything else as it is."""
+def opened_with_variants(source: str, layers: Sequence[Layer] = (), limits: Limits = DEFAULT) -> list[Subject]:
+    """A spec as named and, if no variant is, with each that it has; anything else as it is. Of one that is no YAML the
+    reader's error is all there is."""
+    try:
+        names = _variants(source, limits)
+    except GraphcError as error:
+        return [Subject(source, errors=error.all, layers=layers, limits=limits)]
+    return [opened(name, layers, limits) for name in names]
+
+
+def _variants(source: str, limits: Limits) -> list[str]:
+    """`net.yaml`, `net.yaml@x2`, ...; raises what reading the file raises."""
     if is_model(source) or split_source(source)[1] is not None:
         return [source]
-    try:
-        found = document.read(Path(source), limits).get("variants")
-    except GraphcError:
-        return [source]  # which opening it says
+    found = document.read(Path(source), limits).get("variants")
     return [source, *(f"{source}@{name}" for name in found)] if isinstance(found, MappingNode) else [source]
