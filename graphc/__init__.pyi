@@ -31,6 +31,7 @@ from .errors import Note as Note
 from .errors import Where as Where
 from .folding import evaluate_node as evaluate_node
 from .inference import InferenceError as InferenceError
+from .inference import Operand as Operand
 from .inference import infer_anew as infer_anew
 from .limits import Limits as Limits
 from .linting.budgets import Verdict as Verdict
@@ -70,12 +71,12 @@ from .runtime.kernels import partition as partition
 from .runtime.kernels import provider_of as provider_of
 from .runtime.tolerance import Tolerance as Tolerance
 from .source import open_source as open_source
-from .spec import Network as Network
-from .spec import build as build
-from .spec import expand as expand
+from .spec.doors import build as build
+from .spec.doors import expand as expand
 from .spec.emit import Emitter as Emitter
 from .spec.layers import Field as Field
 from .spec.layers import Layer as Layer
+from .spec.network import Network as Network
 from .spec.usage import Declared as Declared
 from .tape import Tape as Tape
 from .target import Target as Target

@@ -11,11 +11,12 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
+from graphc.naming import is_model
 from graphc.pipeline import Pipeline, Record
 from graphc.runtime.equivalence import Report, check
 from graphc.runtime.session import Provider, require_provider
 from graphc.runtime.tolerance import Tolerance, derive
-from graphc.source import Passes, is_model, open_source
+from graphc.source import Passes, open_source
 from graphc.target import Leftover, Target, find_target, is_target, with_reasons
 
 DEFAULT_PASSES = "inference"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import onnx_ir as ir
-from onnx.reference import ReferenceEvaluator
 
 if TYPE_CHECKING:
     from graphc.inference import Operand
@@ -71,6 +70,8 @@ def evaluate_node(
 
     None where that refuses: the model is wrong there, which is for its check to say.
     """
+    from onnx.reference import ReferenceEvaluator  # it imports every operator, for the few models that compute shapes
+
     node = onnx.NodeProto(op_type=op_type, output=["y"])
     node.input.extend("" if c is None else f"x{i}" for i, c in enumerate(contents))
     node.attribute.extend(ir.serde.serialize_attribute(a) for a in attrs.values())

@@ -42,6 +42,13 @@ UNKNOWN = Operand(None)
 _remembered: dict[object, list[Operand]] = {}
 # ONNX's inference is wrong about these at times.
 WINDOWED = frozenset({"AveragePool", "ConvTranspose", "LpPool", "MaxPool"})
+# What is in a filter, a bias or a mean says nothing of sizes: layers of one shape have one answer.
+WEIGHTED = frozenset(
+    (
+        *("BatchNormalization", "Conv", "ConvTranspose", "Gemm"),
+        *("InstanceNormalization", "LayerNormalization", "MatMul", "PRelu"),
+    )
+)
 # ONNX ships these without shape inference; their output has the type and shape of their first input.
 LIKE_FIRST_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
@@ -60,6 +67,8 @@ def infer(
     The content of a small integer output is known where that of its operands is. Raises InferenceError when the
     operator does not accept the operands' types or shapes.
     """
+    if op_type in WEIGHTED and not domain:
+        operands = [o if o is None or o.content is None else replace(o, content=None) for o in operands]
     key = (op_type, domain, opset, outputs, *map(_key, operands), *map(_attribute_key, attributes.values()))
     found = _remembered.get(key)
     if found is None:

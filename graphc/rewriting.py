@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -120,8 +121,8 @@ class Rewrite:
         """Every `require` in the rewrite's module, in source order."""
         return conditions_of(inspect.getsource(sys.modules[self.construct.__module__]))
 
-    @property
-    def options(self) -> dict[str, Any]:
+    @cached_property
+    def options(self) -> Mapping[str, Any]:
         """Options with their defaults: the construction's keyword-only parameters, and `when`."""
         parameters = inspect.signature(self.construct).parameters.values()
         own = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
@@ -132,7 +133,7 @@ class Rewrite:
 
         Raises GraphcError (spec/unknown-pass-option) on an unknown name or type.
         """
-        bound = self.options | ({"when": "cheaper"} if priced else {})
+        bound = {**self.options, **({"when": "cheaper"} if priced else {})}
         for key, value in given.items():
             name = key.replace("-", "_")
             if name not in bound:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveInitializersFromInputsPass
 
-from graphc import spec
 from graphc.analysis.binding import bind_only
 from graphc.errors import GraphcError, collect, suggest
 from graphc.limits import DEFAULT, Limits
 from graphc.model import load
+from graphc.naming import is_model
 from graphc.pipeline import Pipeline
-from graphc.spec.project import split_variant
+
+if TYPE_CHECKING:
+    from graphc.spec.network import Network
 
 Passes = str | Sequence[Any]  # what a pipeline is made from
 
@@ -42,7 +44,9 @@ def open_source(
     """
     if isinstance(source, str | Path) and not is_model(source):
         _only_for("model", source, freeze_inputs=freeze_inputs or None)
-        network = spec.expand(source, params=params, dims=dims, target=target, limits=limits)
+        from graphc.spec.doors import expand  # not for a model: it takes long
+
+        network = expand(source, params=params, dims=dims, target=target, limits=limits)
         if check_passes and (errors := pass_errors(network)):
             raise collect(errors)
         if weights:
@@ -58,7 +62,7 @@ def open_source(
     return _fixed(model, dims or {}), None
 
 
-def pass_errors(network: spec.Network) -> list[GraphcError]:
+def pass_errors(network: Network) -> list[GraphcError]:
     """Every mistake in a spec's `passes:`, each at its place."""
     asked = network.spec.passes
     places: list[tuple[str | int, ...]] = [("passes",)]
@@ -72,16 +76,6 @@ def pass_errors(network: spec.Network) -> list[GraphcError]:
             where = network.place(*path)
             errors.append(GraphcError(error.message, code=error.code, where=where, hint=error.hint))
     return errors
-
-
-def split_source(source: str) -> tuple[str, str | None]:
-    """The file that a source names, and the variant if it names one: `net.yaml@x4`; a model has none."""
-    return (source, None) if is_model(source) else split_variant(source)
-
-
-def is_model(source: str | Path) -> bool:
-    """Whether this is the name of an ONNX model and not of a spec."""
-    return Path(source).suffix == ".onnx"
 
 
 def _only_for(kind: str, source: str | Path | ir.Model, **given: object) -> None:

@@ -72,7 +72,7 @@ class View:
             if newest is None or name not in newest.attributes:
                 raise KeyError(f"{self.op_type} has no attribute '{name}'")
             return None
-        return _default(declared)
+        return _default(self.op_type, self.node.domain, self.opset, name)
 
     # ---------------------------------------------------------------- inputs and outputs
 
@@ -232,7 +232,12 @@ def _opset_of(node: ir.Node) -> int:
     return imports.get(node.domain) or MAX_SCHEMA_VERSION
 
 
-def _default(declared: onnx.defs.OpSchema.Attribute) -> Any:
+@cache
+def _default(op_type: str, domain: str, opset: int, attribute: str) -> Any:
+    """What an operator takes for an attribute that is not set, None where it has no default; it declares both."""
+    schema = schema_of(op_type, domain, opset)
+    assert schema is not None
+    declared = schema.attributes[attribute]
     if declared.default_value.type == onnx.AttributeProto.UNDEFINED:
         return None
     return _python(ir.serde.deserialize_attribute(declared.default_value).value)

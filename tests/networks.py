@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from graphc.spec import Network, expand
 from graphc.spec.document import read
+from graphc.spec.doors import expand
+from graphc.spec.network import Network
 from graphc.spec.tree import MappingNode
 
 SPECS = Path(__file__).parents[1] / "specs"

@@ -18,7 +18,8 @@ from onnx.reference import ReferenceEvaluator
 
 from graphc.errors import GraphcError
 from graphc.limits import Limits
-from graphc.spec import Network, build, expand, expand_text
+from graphc.spec.doors import build, expand, expand_text
+from graphc.spec.network import Network
 
 X = np.arange(-8, 8, dtype=np.float32).reshape(1, 2, 2, 4)
 

@@ -24,7 +24,7 @@ MEMORY = 512 << 20  # bytes a child may take, interpreter and libraries included
 PATIENCE = 120  # seconds for a whole group; a file that is not refused at once takes hours
 
 BUILD = """
-from graphc.spec import build as use
+from graphc.spec.doors import build as use
 """
 READ_WEIGHTS = """
 import onnx_ir as ir

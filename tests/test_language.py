@@ -9,9 +9,13 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from graphc.errors import GraphcError
-from graphc.spec import Network, diagnose, expand_text
+from graphc.spec import diagnose
 from graphc.spec.document import parse
-from graphc.spec.language import Budgets, Dim, Spec
+from graphc.spec.doors import expand_text
+from graphc.spec.language import Spec
+from graphc.spec.lint_language import Budgets
+from graphc.spec.network import Network
+from graphc.spec.quantities import Dim
 from graphc.spec.tree import plain
 
 SPEC = """\

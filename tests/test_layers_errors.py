@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from layer_oracle import build, sample
 
 from graphc.errors import GraphcError
-from graphc.spec import expand_text
+from graphc.spec.doors import expand_text
 from graphc.spec.emit import Emitter
 from graphc.spec.layers import Layer, layers
 

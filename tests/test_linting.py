@@ -12,7 +12,8 @@ import pytest
 
 from graphc import Case, CaseBuilder, GraphcError, findings, lint, lints, neighbours, registry
 from graphc.linting.engine import found_in, settings_of
-from graphc.linting.finding import NOT_ANALYSED, path_of
+from graphc.linting.finding import NOT_ANALYSED
+from graphc.linting.identity import path_of
 from graphc.linting.lint import Lint, LintCase
 
 ROOT = Path(__file__).parents[1]

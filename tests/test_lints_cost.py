@@ -23,8 +23,9 @@ from graphc.analysis import budgets
 from graphc.analysis.latency import Latency, latencies, of_times
 from graphc.cases import Case
 from graphc.linting import budgets as verdicts
-from graphc.linting.engine import Examined, examine
+from graphc.linting.engine import examine
 from graphc.linting.finding import NOT_ANALYSED
+from graphc.linting.messages import Examined
 from graphc.linting.run import run
 from graphc.linting.settings import Layer, Settings, checked
 
@@ -105,7 +106,7 @@ def test_a_budget_is_kept_up_to_its_limit_and_broken_beyond(name: str, count: in
 
 
 def test_every_budget_of_the_language_is_looked_at() -> None:
-    from graphc.spec.language import Budgets
+    from graphc.spec.lint_language import Budgets
 
     known = {*BY_HAND, "training-memory", "file-size", "latency"}
     assert {each.alias or name for name, each in Budgets.model_fields.items()} == known

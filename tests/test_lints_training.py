@@ -14,8 +14,9 @@ from graphc import Axis, Finding, findings
 from graphc.analysis.flow import gradient_flow
 from graphc.analysis.receptive_field import Field, receptive_fields
 from graphc.analysis.sharing import thawed
-from graphc.linting.engine import Examined, examine
+from graphc.linting.engine import examine
 from graphc.linting.lint import lints
+from graphc.linting.messages import Examined
 from graphc.linting.settings import Layer, Settings, checked
 
 SPECS = Path(__file__).parents[1] / "specs"

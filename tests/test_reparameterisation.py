@@ -17,7 +17,7 @@ from networks import telling_model
 import graphc
 from graphc.cases import as_type
 from graphc.laws import FLOAT64_RELATIVE
-from graphc.spec import expand
+from graphc.spec.doors import expand
 
 PIPELINE = "drop-identity,fold-batchnorm-into-conv,fuse-consecutive-convs,fuse-parallel-convs"
 EPSILON = 1e-5

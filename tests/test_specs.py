@@ -16,9 +16,10 @@ import onnx_ir as ir
 import onnxruntime as ort  # noqa: TID251 - the oracle of these tests
 import pytest
 
-from graphc.spec import Network, expand
 from graphc.spec.document import read
+from graphc.spec.doors import expand
 from graphc.spec.expressions import evaluate
+from graphc.spec.network import Network
 from graphc.spec.parameters import Parameter
 from graphc.spec.tree import MappingNode
 

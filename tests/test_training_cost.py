@@ -27,8 +27,7 @@ from graphc.analysis.training import cost
 from graphc.costs import ZERO, Cost
 from graphc.errors import GraphcError
 from graphc.pipeline import Pipeline
-from graphc.spec import expand
-from graphc.spec.doors import expand_text
+from graphc.spec.doors import expand, expand_text
 
 FIXTURES = Path(__file__).parent / "fixtures" / "cost"
 NETWORKS = json.loads((FIXTURES / "networks.json").read_text())["networks"]

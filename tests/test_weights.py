@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 
 from graphc.errors import GraphcError, Where
 from graphc.limits import Limits
-from graphc.spec import build
+from graphc.spec.doors import build
 from graphc.spec.parameters import SCHEMES, Parameter, Role, initialise
 from graphc.spec.weights import Weights, fill
 

@@ -10,7 +10,7 @@ from graphc.analysis.receptive_field import preferred_sizes
 from graphc.analysis.step import SCALE, SHIFT
 from graphc.errors import GraphcError
 from graphc.metadata import STOP_GRADIENT
-from graphc.spec import Network
+from graphc.spec.network import Network
 
 
 def batch_statistics(network: Network) -> dict[ir.Node, int]:

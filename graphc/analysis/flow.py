@@ -18,8 +18,8 @@ from graphc.collector import uncollected
 from graphc.metadata import STOP_GRADIENT
 from graphc.ops import op_of
 from graphc.ops.op import floating
-from graphc.spec import Network
 from graphc.spec.emit import Emitter
+from graphc.spec.network import Network
 from graphc.view import Refusal, View
 
 MAY_BLOCK = 64  # nodes of which it is told what they block

@@ -22,7 +22,7 @@ import onnx_ir as ir
 from graphc.axis import Axis
 from graphc.collector import uncollected
 from graphc.errors import GraphcError
-from graphc.spec import Network
+from graphc.spec.network import Network
 from graphc.view import Refusal, View
 
 DEVIATIONS = 4  # of the field's width: two on either side, some 95 % of a normal distribution

@@ -24,7 +24,7 @@ from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
 from graphc.metadata import DIMS, STOP_GRADIENT
 from graphc.model import load
-from graphc.spec import Network, expand
+from graphc.spec.network import Network
 from graphc.view import constant
 
 Source: TypeAlias = str | Path | Network | ir.Model
@@ -116,6 +116,8 @@ def _expanded(
     source: str | Path, params: Mapping[str, object], dims: dict[str, int], batch: int | None, limits: Limits
 ) -> _Opened:
     """The network of a spec at these sizes."""
+    from graphc.spec.doors import expand  # only where the source is a spec: it takes long
+
     network = expand(source, params=params, dims=dims, limits=limits)
     name = next((name for name in network.spec.dims if name.lower() in BATCHES), None)
     if batch is None or name is None:

@@ -28,7 +28,7 @@ from graphc.analysis.step import Source
 from graphc.analysis.training import cost
 from graphc.errors import GraphcError
 from graphc.metadata import declared_dims
-from graphc.spec import Network, expand
+from graphc.spec.network import Network
 
 MAX_DEGREE = 6  # products of sizes: 2 for images, 3 for volumes, 4 for global attention
 CHECKS = 2  # further points
@@ -160,6 +160,8 @@ def _form(given: str | int) -> tuple[int, str]:
 def _ranges(source: Source) -> dict[str, dict[str, int]]:
     """The declared ranges of a source that has any."""
     if isinstance(source, str | Path) and Path(source).suffix != ".onnx":
+        from graphc.spec.doors import expand
+
         source = expand(source)
     if isinstance(source, Network):
         ranged = {name: dim for name, dim in source.spec.dims.items() if dim.fixed is None}

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from graphc import __version__
+from graphc import __version__, startup
 from graphc.cli import outcome
 from graphc.cli.build import build
 from graphc.cli.check import check
@@ -69,4 +69,5 @@ def options(version: Version = False, debug: Debug = False) -> None:
 
 def main() -> None:
     """The console script `graphc`."""
+    startup.quicken()
     app()

@@ -130,7 +130,7 @@ def build(
 
 def default_output(source: str) -> Path:
     """`specs/can.yaml@can24` -> `can-can24.onnx` in the current directory; a model is not its own output."""
-    from graphc.source import is_model
+    from graphc.naming import is_model
 
     if is_model(source):
         return Path(f"{Path(source).stem}-optimised.onnx")

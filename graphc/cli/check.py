@@ -107,7 +107,7 @@ def _opened(
     dim: list[str] | None = None,
 ) -> ir.Model:
     """A model, its inputs frozen if so asked; a spec has none that could be."""
-    from graphc.source import is_model
+    from graphc.naming import is_model
 
     freeze = freeze_inputs and is_model(source)
     return open_model(source, params=params, dim=dim, freeze_inputs=freeze, limit=limit)

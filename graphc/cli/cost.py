@@ -157,8 +157,8 @@ def cost_diff(
       graphc cost diff edsr.yaml@x2 edsr.yaml@x4 --format md
     """
     from graphc.analysis.cost_diff import Costs, diff, threshold
+    from graphc.naming import is_model
     from graphc.report.cost_diff import printed
-    from graphc.source import is_model
 
     thresholds = [threshold(text) for text in fail_if or ()]
     settings, given = _settings(batch, dim, freeze, optimizer, precision, limit), pairs(params, "--set")

@@ -102,7 +102,7 @@ def limits(given: Sequence[str] | None) -> Limits:
 
 def split(source: str) -> tuple[Path, str | None]:
     """The file of a source, and the variant that it names."""
-    from graphc.source import split_source
+    from graphc.naming import split_source
 
     path, variant = split_source(source)
     return Path(path), variant

@@ -17,8 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from graphc.errors import GraphcError, Where
 from graphc.linting.finding import Finding
-from graphc.linting.lint import lints
-from graphc.source import split_source
+from graphc.naming import split_source
 
 SCHEMA = 1
 STALE = "run/stale-baseline"
@@ -106,6 +105,8 @@ def stale(
     known: Sequence[Entry], kept: Sequence[Entry], path: Path, files: Iterable[str], names: Collection[str]
 ) -> list[Finding]:
     """A finding at the line of each entry that is not found any more, if lints of these `names` looked at its file."""
+    from graphc.linting.lint import lints  # it imports all of them
+
     lint = lints().get(STALE)
     if lint is None:
         return []

@@ -16,7 +16,7 @@ from graphc.errors import GraphcError, Where
 from graphc.linting.subject import Subject
 from graphc.metadata import declared_dims
 from graphc.runtime.session import Provider
-from graphc.spec.language import Budgets
+from graphc.spec.lint_language import Budgets
 from graphc.view import Refusal
 
 UNITS = {"params": "", "nodes": "", "file_size": "B", "latency": "s"} | {

@@ -6,17 +6,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from graphc.errors import GraphcError
 from graphc.limits import Limits
-from graphc.linting.engine import Examined, examine, require_selectors
-from graphc.linting.finding import Finding
+from graphc.linting.engine import examine, require_selectors
 from graphc.linting.lint import lints
-from graphc.linting.settings import Layer, Settings
+from graphc.linting.messages import FINDING, Examined, layers_of
 from graphc.registry import PluginWarning
 
-FINDING = TypeAdapter(Finding)
 _broken: list[str] = []  # plugins, met while the lints were imported
 
 
@@ -33,21 +29,16 @@ def _of_plugins(caught: Iterable[warnings.WarningMessage]) -> list[str]:
 
 
 def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Lint one file after the other.
-
-    Says {"error": {message, code, hint}} of settings that name no lint, and nothing more. Else {"look": lint} before
-    each look, {"finding": ...} as each comes, and at the end of a file {"done": [findings], "suppressed": n, "looked":
-    [lints], "plugins": [warnings]}, with what went wrong with plugins until then.
-    """
+    """Lint one file after the other; `messages` tells what is asked and what is said."""
     limits = Limits(**request["limits"])
     with warnings.catch_warnings(record=True, action="always", category=PluginWarning) as broken:
         for job in request["jobs"]:
             try:
-                require_selectors(_layers(job))
+                require_selectors(layers_of(job))
             except GraphcError as error:
                 yield {"error": {"message": error.message, "code": error.code, "hint": error.hint}}
                 return
-            for step in examine(job["source"], _layers(job), limits, frozenset(job["skip"])):
+            for step in examine(job["source"], layers_of(job), limits, frozenset(job["skip"])):
                 if isinstance(step, str):
                     yield {"look": step}
                 elif isinstance(step, Examined):
@@ -56,22 +47,6 @@ def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                     yield {"finding": FINDING.dump_python(step, mode="json")}
 
 
-def _layers(job: Mapping[str, Any]) -> list[Layer]:
-    return [Layer(each["origin"], Settings.model_validate(each["settings"])) for each in job["layers"]]
-
-
 def _done(step: Examined) -> dict[str, Any]:
     told = [FINDING.dump_python(each, mode="json") for each in step.findings]
     return {"done": told, "suppressed": step.suppressed, "looked": sorted(step.looked)}
-
-
-def job(source: str, layers: list[Layer], skip: frozenset[str]) -> dict[str, Any]:
-    """What `main` is asked for one file, less these lints."""
-    said = [
-        {
-            "origin": each.origin,
-            "settings": each.settings.model_dump(mode="json", by_alias=True, exclude_unset=True),
-        }
-        for each in layers
-    ]
-    return {"source": source, "layers": said, "skip": sorted(skip)}

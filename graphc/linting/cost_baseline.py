@@ -10,8 +10,8 @@ from graphc.analysis.cost_baseline import CostBaseline
 from graphc.analysis.cost_report import CostReport
 from graphc.errors import GraphcError
 from graphc.linting.subject import Subject
+from graphc.naming import split_source
 from graphc.runtime.sizes import required
-from graphc.source import split_source
 
 
 def kept_and_new(subject: Subject) -> tuple[CostBaseline, CostBaseline] | None:

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import onnx_ir as ir
 
 from graphc.errors import GraphcError, Where
 from graphc.limits import DEFAULT, Limits
-from graphc.linting.finding import FAILED, NOT_ANALYSED, Finding, Fix, Problem, content_of, path_of
+from graphc.linting.finding import FAILED, NOT_ANALYSED, Finding, Fix, Problem
+from graphc.linting.identity import content_of, path_of
 from graphc.linting.lint import Lint, LintCase, find_lint, lints, selected
+from graphc.linting.messages import READING, Examined
 from graphc.linting.settings import DEFAULTS, Layer, Settings, checked
 from graphc.linting.subject import Subject, of_model, opened_with_variants
 from graphc.linting.suppressions import suppressed
 from graphc.view import Refusal
-
-READING = "reading"  # what the readers do before any lint looks
-
-
-@dataclass(frozen=True)
-class Examined:
-    """What is told of one file, in its order, how many findings its suppressions keep quiet, and which lints looked."""
-
-    findings: tuple[Finding, ...]
-    suppressed: int = 0
-    looked: frozenset[str] = frozenset()
 
 
 def findings(

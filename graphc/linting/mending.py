@@ -14,8 +14,8 @@ from typing import Any
 from graphc.errors import GraphcError
 from graphc.limits import Limits
 from graphc.linting.finding import Edit, Finding
+from graphc.naming import is_model
 from graphc.runtime.worker import messages
-from graphc.source import is_model
 
 TEXT_BYTES = 1 << 22
 

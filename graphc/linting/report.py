@@ -10,7 +10,7 @@ from functools import cached_property
 
 from graphc.linting.finding import SEVERITIES, Finding, Severity, at_least
 from graphc.linting.settings import FailOn
-from graphc.source import split_source
+from graphc.naming import split_source
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,12 @@ from graphc import linting
 from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
 from graphc.linting import baseline
-from graphc.linting.child import FINDING, job
-from graphc.linting.engine import READING, Examined
 from graphc.linting.finding import DIED, FAILED, Finding, at_least
-from graphc.linting.lint import lints
+from graphc.linting.messages import FINDING, READING, Examined, job
 from graphc.linting.report import LintReport, file_of
 from graphc.linting.settings import COMMAND_LINE, FailOn, Layer, Resolved, Settings, nearest, resolve
-from graphc.linting.subject import opened
+from graphc.naming import is_model
 from graphc.runtime.worker import Worker, WorkerDiedError
-from graphc.source import is_model
 
 DEATHS = 3  # of workers over one file, after which the rest of it is not analysed
 SPEC = re.compile(rb"^(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n|---[^\n]*\n)*[\"']?graphc[\"']?\s*:", re.ASCII)
@@ -114,6 +111,8 @@ def settings_of(file: str, flags: Settings) -> Resolved:
 
     Raises GraphcError as `run`.
     """
+    from graphc.linting.subject import opened  # it can expand a spec, which this process does for nobody else
+
     layers = layers_of(file, flags)
     return resolve(layers) if is_model(file) else opened(file, layers).resolved
 
@@ -208,5 +207,7 @@ def _death(file: str, looking: str, error: WorkerDiedError) -> Finding:
 
 def _finding(name: str, message: str, content: str, file: str = "") -> Finding:
     """A finding about the run itself."""
+    from graphc.linting.lint import lints  # this process needs none of them but here
+
     lint = lints()[name]
     return Finding(name, lint.severity, message, help=lint.help, content=content, file=file)

@@ -17,7 +17,8 @@ from pydantic import Field, ValidationError
 
 from graphc.errors import GraphcError, Where, suggest
 from graphc.linting.finding import Severity
-from graphc.spec import language
+from graphc.spec import lint_language
+from graphc.spec.quantities import DimOrSize, Section
 
 FILES = ("graphc.toml", "pyproject.toml")
 CONFIG_BYTES = 1 << 20
@@ -25,7 +26,7 @@ COMMAND_LINE = "the command line"  # whose settings go before all others
 FailOn = Severity | Literal["never"]
 
 
-class Settings(language.Lint):
+class Settings(lint_language.Lint):
     """Everything that can be set about a lint run: what a spec's `lint:` says, and what only a project can say."""
 
     extend_select: list[str] = Field([], alias="extend-select", description="lints or categories besides")
@@ -35,9 +36,7 @@ class Settings(language.Lint):
     )
     baseline: str | None = Field(None, description="file of findings that are known, relative to the config file")
     run: bool = Field(False, description="run the model too: measured latencies, numerics")
-    dims: dict[str, language.DimOrSize] = Field(
-        {}, description="ranges or sizes of symbolic dims, before a model's own"
-    )
+    dims: dict[str, DimOrSize] = Field({}, description="ranges or sizes of symbolic dims, before a model's own")
     device: str | None = Field(None, description="a device that graphc ships, or the profile of one")
     cost_baseline: str | None = Field(
         None, alias="cost-baseline", description="what `graphc cost --format json` printed, or a folder of such files"
@@ -51,7 +50,7 @@ class Settings(language.Lint):
         changed: dict[str, Any] = {}
         for name in over.model_fields_set:
             old, new = getattr(self, name), getattr(over, name)
-            if isinstance(new, language.Section):
+            if isinstance(new, Section):
                 new = old.model_copy(update={key: getattr(new, key) for key in new.model_fields_set})
             changed[name] = {**old, **new} if isinstance(new, dict) else new
         return self.model_copy(update=changed)
@@ -90,7 +89,7 @@ class Resolved:
         for name, declared in Settings.model_fields.items():
             value = getattr(self.settings, name)
             shown = declared.alias or name
-            parts = dict(value) if isinstance(value, language.Section) else value
+            parts = dict(value) if isinstance(value, Section) else value
             if not isinstance(parts, dict):
                 yield shown, value, self.origins.get(name, "default")
                 continue
@@ -106,13 +105,13 @@ def resolve(layers: Iterable[Layer]) -> Resolved:
         settings = settings.merged(layer.settings)
         for name in layer.settings.model_fields_set:
             value = getattr(layer.settings, name)
-            keys = value.model_fields_set if isinstance(value, language.Section) else value
-            parts = [f"{name}.{key}" for key in keys] if isinstance(value, dict | language.Section) else [name]
+            keys = value.model_fields_set if isinstance(value, Section) else value
+            parts = [f"{name}.{key}" for key in keys] if isinstance(value, dict | Section) else [name]
             origins.update(dict.fromkeys(parts, layer.origin))
     return Resolved(settings, origins)
 
 
-def of_spec(lint: language.Lint, file: str) -> Layer:
+def of_spec(lint: lint_language.Lint, file: str) -> Layer:
     """What a spec says under `lint:`."""
     set_there = {name: getattr(lint, name) for name in lint.model_fields_set}
     return Layer(file, DEFAULTS.model_copy(update=set_there))
@@ -155,7 +154,7 @@ def checked(values: Mapping[str, Any], origin: str) -> Settings:
         first = error.errors()[0]
         steps = [str(step) for step in first["loc"] if "[" not in str(step)]  # no branches of a union
         unknown = first["type"] == "extra_forbidden"
-        section = language.Budgets if steps[0] == "budgets" and len(steps) > 1 else Settings
+        section = lint_language.Budgets if steps[0] == "budgets" and len(steps) > 1 else Settings
         known = [each.alias or key for key, each in section.model_fields.items()]
         what = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
         raise GraphcError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import onnx_ir as ir
 
-from graphc import spec, walk
+from graphc import walk
 from graphc.analysis.contents import Contents, contents, is_floating
 from graphc.analysis.intervals import Interval, intervals
 from graphc.errors import GraphcError, Where
@@ -20,13 +20,15 @@ from graphc.inference import infer_missing
 from graphc.limits import DEFAULT, Limits
 from graphc.linting.settings import Layer, Settings, of_spec, resolve
 from graphc.model import defects, read
-from graphc.source import is_model, pass_errors, split_source
+from graphc.naming import is_model, split_source
+from graphc.source import pass_errors
 from graphc.spec import document
 from graphc.spec.project import root_of
 from graphc.spec.tree import MappingNode
 
 if TYPE_CHECKING:
     from graphc.analysis.cost_report import CostReport
+    from graphc.spec.network import Network
 
 SOURCE = re.compile(r"(?P<file>[^\0:]{1,1024}\.(?:yaml|yml|json)):(?P<line>[0-9]{1,9})")  # as emitted nodes carry it
 T = TypeVar("T")
@@ -46,7 +48,7 @@ class Subject:
         source: str = "",
         *,
         model: ir.Model | None = None,
-        network: spec.Network | None = None,
+        network: Network | None = None,
         errors: tuple[GraphcError, ...] = (),
         layers: Sequence[Layer] = (),
         limits: Limits = DEFAULT,
@@ -103,9 +105,8 @@ class Subject:
         model = self.network.model() if self.network is not None else self._model
         if model is None:
             raise GraphcError("there is no model to look at", code="run/not-analysed")
-        declared = {
-            value: value.shape.copy() for node in walk.nodes(model) for value in node.outputs if value.shape is not None
-        }
+        values = (value for node in walk.nodes(model) for value in node.outputs)
+        declared = {value: value.shape.copy() for value in values if value.shape is not None}
         infer_missing(model)
         return model, declared
 
@@ -160,10 +161,10 @@ class Subject:
                     found[node.op_type].append((node, opset))
         return found
 
-    @property
-    def graphs(self) -> Iterator[tuple[walk.GraphLike, Mapping[str, int]]]:
+    @cached_property
+    def graphs(self) -> Sequence[tuple[walk.GraphLike, Mapping[str, int]]]:
         """Every graph of the model, the main one, those inside it, and functions, with the opsets of each domain."""
-        return walk.imports(self.model)
+        return tuple(walk.imports(self.model))
 
     def nodes(self, *op_types: str) -> Iterator[tuple[ir.Node, int]]:
         """The nodes of these standard operators, in any graph, each with the opset that it stands under."""
@@ -255,8 +256,10 @@ def opened(source: str, layers: Sequence[Layer] = (), limits: Limits = DEFAULT) 
     """
     if is_model(source):
         return _opened_model(source, layers, limits)
+    from graphc.spec.doors import expand  # not for a model: it takes long
+
     try:
-        network = spec.expand(source, limits=limits)
+        network = expand(source, limits=limits)
     except GraphcError as error:
         return Subject(source, errors=error.all, layers=layers, limits=limits)
     errors = tuple(pass_errors(network))

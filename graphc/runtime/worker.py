@@ -21,6 +21,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Any
 
+from graphc import startup
 from graphc.errors import GraphcError
 
 DEBUG = "GRAPHC_DEBUG"  # with it the child's stderr is that of the parent
@@ -134,8 +135,10 @@ def _confine(seconds: int, address_space: int) -> None:
 def _main() -> None:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no message
-    module = importlib.import_module(sys.argv[1])
-    getattr(module, "prepare", lambda: None)()
+    startup.quicken()
+    with startup.importing():
+        module = importlib.import_module(sys.argv[1])
+        getattr(module, "prepare", lambda: None)()
     told = json.load(sys.stdin)
     _confine(told["seconds"], told["address_space"])
     for message in module.main(told["request"]):

@@ -10,11 +10,12 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError, suggest
 from graphc.limits import DEFAULT, Limits
+from graphc.naming import split_variant
 from graphc.spec.document import parse
 from graphc.spec.expansion.assembly import Expansion
 from graphc.spec.modules import COMMAND_LINE
 from graphc.spec.network import Network
-from graphc.spec.project import Project, root_of, split_variant
+from graphc.spec.project import Project, root_of
 from graphc.spec.tree import MappingNode, ScalarNode, Tree
 
 

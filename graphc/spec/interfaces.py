@@ -11,7 +11,7 @@ import onnx_ir as ir
 from graphc.errors import GraphcError, suggest
 from graphc.spec.emit import Point, Sizes
 from graphc.spec.expressions import evaluate
-from graphc.spec.language import Dim
+from graphc.spec.quantities import Dim
 from graphc.spec.scope import Frame
 
 DTYPES = {

@@ -21,8 +21,10 @@ from pydantic import (
 )
 
 from graphc.spec.layers import LayerRef
+from graphc.spec.lint_language import Lint, NodeLint
 from graphc.spec.parameters import Precision
 from graphc.spec.project import Sha256
+from graphc.spec.quantities import DimOrSize, Section
 from graphc.spec.weights import Weights
 
 VERSION = 1
@@ -30,16 +32,7 @@ DEFAULT_OPSET, OLDEST_OPSET = 21, 20  # the layers emit operators as opset 20 or
 
 PREVIOUS = "prev"
 
-Severity = Literal["error", "warning", "info"]
-
-
-class Section(BaseModel):
-    """Base of every part of a spec: unknown keys are errors, values are never changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-# ---------------------------------------------------------------- names and quantities
+# ---------------------------------------------------------------- names
 
 
 def _identifier(name: str) -> str:
@@ -67,109 +60,12 @@ CallableName = Annotated[str, AfterValidator(_callable)]
 Id = Annotated[str, AfterValidator(_id)]
 
 
-DECIMAL = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-BYTES = {
-    **{f"{prefix}B": factor for prefix, factor in DECIMAL.items()},
-    **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", 1)},
-    "KB": 1e3,
-    "": 1,
-}
-SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
-
-
-def _quantity(value: str, units: dict[str, float], example: str) -> float:
-    """`1.6M` -> 1600000.0."""
-    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Za-z]*)", value)
-    if found is None or found[2] not in units:
-        raise ValueError(f"must be a number with a unit, such as {example}")
-    return float(found[1]) * units[found[2]]
-
-
-def _count(value: object) -> object:
-    return round(_quantity(value, DECIMAL, "80k, 1.6M or 200G")) if isinstance(value, str) else value
-
-
-def _bytes(value: object) -> object:
-    return round(_quantity(value, BYTES, "1GiB, 1.5MB or 80000")) if isinstance(value, str) else value
-
-
-def _seconds(value: object) -> object:
-    return _quantity(value, SECONDS, "5ms or 0.2s") if isinstance(value, str) else value
-
-
-Count = Annotated[int, BeforeValidator(_count, json_schema_input_type=int | str), Field(ge=0)]
-Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=int | str), Field(ge=0)]
-Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(ge=0)]
-
-
 # A body: its items are checked when they are expanded. For ITEM the schema puts what editors know of one.
 ITEM = {"$comment": "an item"}
 Items = Annotated[list[Any], WithJsonSchema({"type": "array", "items": ITEM})]
 
 
 # ---------------------------------------------------------------- sections
-
-
-FAR = 61  # a prime: no layer scales by it
-
-
-class Dim(Section):
-    """A symbolic dimension: one size, or a range that the model must accept.
-
-    `min`, `opt` and `max` default to the smallest size, to `max` (or `min`) and to no bound.
-    """
-
-    min: int | None = Field(None, ge=1, description="smallest size; multiple_of when not given")
-    opt: int | None = Field(None, ge=1, description="the size to be fast at; max, or else min, when not given")
-    max: int | None = Field(None, ge=1, description="largest size; unbounded when not given")
-    multiple_of: int = Field(1, ge=1, description="every size is a multiple of this")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Dim:
-        sizes = self.least, self.best, self.max if self.max is not None else self.best
-        if list(sizes) != sorted(sizes):
-            raise ValueError(f"needs min <= opt <= max, not {sizes[0]}, {sizes[1]}, {sizes[2]}")
-        for size in sizes:
-            if size % self.multiple_of and self.least != self.max:
-                raise ValueError(f"has the size {size}, which is no multiple of {self.multiple_of}")
-        return self
-
-    @property
-    def least(self) -> int:
-        """The smallest size."""
-        return self.min if self.min is not None else self.multiple_of
-
-    @property
-    def best(self) -> int:
-        """The size to optimise for."""
-        if self.opt is not None:
-            return self.opt
-        return self.max if self.max is not None else self.least
-
-    @property
-    def fixed(self) -> int | None:
-        """The one size, or None where there is a range."""
-        return self.max if self.least == self.max else None
-
-    @property
-    def largest(self) -> int:
-        """The largest size, or one far beyond the best where there is no bound."""
-        return self.max if self.max is not None else FAR * self.best + self.multiple_of
-
-    def near(self, steps: int) -> int:
-        """A size some steps of `multiple_of` above the best one, or else below it, or else the best one."""
-        step = steps * self.multiple_of
-        if self.max is None or self.best + step <= self.max:
-            return self.best + step
-        return self.best - step if self.best - step >= self.least else self.best
-
-
-def _dim(value: object) -> object:
-    fixed = isinstance(value, int) and not isinstance(value, bool)
-    return {"min": value, "opt": value, "max": value} if fixed else value
-
-
-DimOrSize = Annotated[Dim, BeforeValidator(_dim, json_schema_input_type=int | Dim)]
 
 
 class Import(Section):
@@ -259,70 +155,6 @@ class Target(Section):
     session: dict[str, str | int | float | bool] = Field({}, description="session configuration entries")
 
 
-class Budgets(Section):
-    """Bounds that lint holds a model to, before any pass, at the least, preferred and largest sizes of its dims.
-
-    A training step is held to its bounds at the preferred sizes, with the batch of `train:`.
-    """
-
-    model_config = ConfigDict(populate_by_name=False)
-
-    params: Count | None = Field(None, description="floating elements of weights, frozen ones too; no statistics")
-    nodes: Count | None = Field(None, description="nodes of all graphs")
-    macs: Count | None = Field(None, description="multiply-adds of an inference")
-    effective_macs: Count | None = Field(
-        None, alias="effective-macs", description="multiply-adds of an inference that are not on padding"
-    )
-    filter_grad_macs: Count | None = Field(
-        None, alias="filter-grad-macs", description="multiply-adds of a training step towards what trains"
-    )
-    filter_grad_effective_macs: Count | None = Field(
-        None, alias="filter-grad-effective-macs", description="those of them that are not on padding"
-    )
-    input_grad_macs: Count | None = Field(
-        None, alias="input-grad-macs", description="multiply-adds of a training step towards activations"
-    )
-    input_grad_effective_macs: Count | None = Field(
-        None, alias="input-grad-effective-macs", description="those of them that are not on padding"
-    )
-    training_macs: Count | None = Field(
-        None, alias="training-macs", description="multiply-adds of a training step, forward and backward"
-    )
-    training_effective_macs: Count | None = Field(
-        None, alias="training-effective-macs", description="those of them that are not on padding"
-    )
-    activation_memory: Bytes | None = Field(
-        None, alias="activation-memory", description="most bytes of inputs and activations that an inference holds"
-    )
-    peak_memory: Bytes | None = Field(
-        None, alias="peak-memory", description="most bytes that an inference holds, weights too"
-    )
-    training_memory: Bytes | None = Field(
-        None, alias="training-memory", description="most bytes that a training step holds, the optimizer's too"
-    )
-    file_size: Bytes | None = Field(None, alias="file-size", description="bytes of the ONNX file, external data too")
-    latency: Seconds | None = Field(None, description="median seconds of an inference, measured where lint runs")
-
-
-class Lint(Section):
-    """Which lints look at this spec, and how strictly."""
-
-    select: list[str] = Field(["all"], description="lints or categories; all")
-    ignore: list[str] = Field([], description="lints or categories that are left out")
-    per_node_ignores: dict[str, list[str]] = Field(
-        {}, alias="per-node-ignores", description="glob of node names: lints"
-    )
-    budgets: Budgets = Budgets()
-    severity: dict[str, Severity] = Field({}, description="lint: error, warning or info")
-
-
-class NodeLint(Section):
-    """An item's own suppression."""
-
-    ignore: list[str] = Field(min_length=1)
-    reason: str = ""
-
-
 PassItem = str | dict[str, dict[str, Any] | None]
 
 
@@ -338,15 +170,15 @@ class Spec(Section):
     let: dict[Identifier, Any] = Field({}, description="derived values, in order, not overridable")
     variants: dict[str, dict[str, Any]] = Field({}, description="named sets of params: spec.yaml@name")
     extends: str | None = Field(None, description="path of a spec that this one is merged over")
-    imports: dict[CallableName, ImportOrPath] = {}
-    blocks: dict[CallableName, Block] = {}
+    imports: dict[CallableName, ImportOrPath] = Field({}, description="specs whose blocks this one calls")
+    blocks: dict[CallableName, Block] = Field({}, description="bodies that items call by name")
     dims: dict[Identifier, DimOrSize] = Field({}, description="symbolic dimensions")
     inputs: dict[Id, str] = Field(description='for example {image: "f32[N, 3, H, W]"}', min_length=1)
     outputs: list[str] | dict[str, str] = Field(description="ids, or ids with types", min_length=1)
     nodes: Items = Field(description="the inference graph")
     weights: Weights | None = None
     train: Train | None = None
-    targets: dict[str, Target] = {}
+    targets: dict[str, Target] = Field({}, description="what the model is built for, by name")
     passes: str | list[PassItem] | None = Field(None, description="a pipeline, or a list of passes with options")
     lint: Lint = Lint()
 

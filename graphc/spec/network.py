@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
@@ -17,8 +18,10 @@ from graphc.spec.emit import Emitter
 from graphc.spec.language import Optimizer, Spec, Target
 from graphc.spec.parameters import Parameter
 from graphc.spec.tree import MappingNode, Plain, bare
-from graphc.spec.usage import Declared, unread
 from graphc.spec.weights import Weights, check_size, fill
+
+if TYPE_CHECKING:
+    from graphc.spec.usage import Declared
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Network:
 
     def unread(self) -> list[Declared]:
         """What the spec declares and never reads, whatever the variant: parameters, derived values, blocks, ..."""
+        from graphc.spec.usage import unread  # which knows how a spec is expanded
+
         return unread(self.tree)
 
     def bare(self) -> Iterator[tuple[str, Plain, Where]]:

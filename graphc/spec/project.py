@@ -17,6 +17,7 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from graphc.errors import GraphcError, Note, Where
 from graphc.limits import Limits
+from graphc.naming import split_variant
 from graphc.spec.document import read
 from graphc.spec.tree import MappingNode, ScalarNode, Tree
 
@@ -33,12 +34,6 @@ def root_of(path: Path) -> Path:
         if any((candidate / marker).exists() for marker in MARKERS):
             return candidate
     return directory
-
-
-def split_variant(source: str, directory: Path = Path()) -> tuple[str, str | None]:
-    """`edsr.yaml@x4` -> `edsr.yaml`, `x4`; a file that has that very name wins."""
-    path, at, variant = source.rpartition("@")
-    return (path, variant) if at and not (directory / source).exists() else (source, None)
 
 
 @dataclass(frozen=True)

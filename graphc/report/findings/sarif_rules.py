@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphc.errors import clean
-from graphc.linting.lint import Lint, lints
+
+if TYPE_CHECKING:
+    from graphc.linting.lint import Lint
 from graphc.report.page import sentence
 
 HEADED = re.compile(r"(?P<heading>[A-Z]\w*) {2,}(?P<text>.*)")  # "Why    the mean that the norm subtracts ..."
@@ -22,6 +24,8 @@ def message(*lines: str) -> dict[str, str]:
 
 def rules(names: Iterable[str], levels: Mapping[str, str]) -> list[dict[str, Any]]:
     """The rules of these lints, in order."""
+    from graphc.linting.lint import lints  # it imports all of them
+
     known = lints()
     return [_rule(known[name], levels) if name in known else _nameless(name) for name in names]
 

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from graphc.errors import MAX_NOTES, clean, snippet
 from graphc.linting.finding import Finding
 from graphc.linting.report import LintReport
+from graphc.naming import is_model
 from graphc.report.findings.summary import fixable, summary
-from graphc.source import is_model
 
 STYLES = {"error": "1;31", "warning": "1;33", "info": "1;36", "lint": "1", "aside": "2"}  # ANSI: bold, red, dim, ...
 FIXABLE = "[*]"

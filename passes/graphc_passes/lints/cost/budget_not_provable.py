@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import CaseBuilder, Problem, Subject, Verdict, lint, verdicts
+import graphc
+from graphc import CaseBuilder, Problem, Subject, lint
 
 
 @lint(
@@ -21,7 +22,7 @@ from graphc import CaseBuilder, Problem, Subject, Verdict, lint, verdicts
     help="give every dim a largest size, in the spec or under 'dims' of the settings; have unknown operators costed",
 )
 def budget_not_provable(subject: Subject) -> Iterator[Problem]:
-    for each in verdicts(subject):
+    for each in graphc.verdicts(subject):
         is_told_elsewhere = each.is_open and subject.network is not None
         if not each.unproven or each.is_broken or is_told_elsewhere:
             continue
@@ -31,11 +32,11 @@ def budget_not_provable(subject: Subject) -> Iterator[Problem]:
         yield Problem(_told(each), at=each.where, measured=each.value, limit=each.limit, help=_help(each))
 
 
-def _told(each: Verdict) -> str:
+def _told(each: graphc.Verdict) -> str:
     return f"{each.name} may exceed its budget of {each.shown(each.limit)}: {each.unproven}"
 
 
-def _help(each: Verdict) -> str:
+def _help(each: graphc.Verdict) -> str:
     """What helps, where it is not the usual."""
     return "measure on a quiet machine, or set the budget further off" if each.is_noise else ""
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import CaseBuilder, Problem, Subject, lint, preferred_of
+import graphc
+from graphc import CaseBuilder, Problem, Subject, lint
 
 SHARE, LAYERS = 0.5, 3
 
@@ -26,7 +27,7 @@ def dominant_layer(subject: Subject) -> Iterator[Problem]:
     budgets = subject.settings.budgets
     if subject.settings.device is None and budgets.macs is None and budgets.training_macs is None:
         return
-    report = subject.cost(dims=preferred_of(subject))
+    report = subject.cost(dims=graphc.preferred_of(subject))
     layers = [node for node in report.nodes if node.forward.mac]
     total = report.totals.forward.mac
     if report.uncosted or len(layers) < LAYERS:

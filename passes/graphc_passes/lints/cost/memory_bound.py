@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import CaseBuilder, Problem, Subject, bounds, device_of, lint, preferred_of
+import graphc
+from graphc import CaseBuilder, Problem, Subject, lint
 
 SHARE = 0.1  # of the least time, below which a layer does not matter
 PRECISIONS = {"FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16"}
@@ -24,13 +25,13 @@ PRECISIONS = {"FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16"}
     help="move fewer bytes: fuse it with its neighbours, give it more work per byte, or compute in a narrower type",
 )
 def memory_bound(subject: Subject) -> Iterator[Problem]:
-    device = device_of(subject)
+    device = graphc.device_of(subject)
     if device is None:
         return
     precision = _precision(subject)
-    report = subject.cost(dims=preferred_of(subject))
+    report = subject.cost(dims=graphc.preferred_of(subject))
     multiplying = {node.name for node in report.nodes if node.forward.mac}
-    found = [bound for bound in bounds(report, device, precision) if bound.direction == "forward"]
+    found = [bound for bound in graphc.bounds(report, device, precision) if bound.direction == "forward"]
     total = sum(bound.seconds for bound in found)
     ridge = device.ridge(precision)
     for bound in found:

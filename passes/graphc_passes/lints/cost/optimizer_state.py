@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import Problem, Subject, device_of, lint, preferred_of, training_cost
+import graphc
+from graphc import Problem, Subject, lint
 
 SHARE = 1 / 3
 
@@ -31,7 +32,7 @@ def optimizer_state(subject: Subject) -> Iterator[Problem]:
     limit = _memory(subject)
     if limit is None:
         return
-    report = training_cost(subject, preferred_of(subject))
+    report = graphc.training_cost(subject, graphc.preferred_of(subject))
     share = report.memory.optimizer / limit if limit else 0
     if share > SHARE:
         yield Problem(
@@ -44,7 +45,7 @@ def optimizer_state(subject: Subject) -> Iterator[Problem]:
 
 
 def _memory(subject: Subject) -> int | None:
-    device = device_of(subject)
+    device = graphc.device_of(subject)
     budget: int | None = subject.settings.budgets.training_memory
     return budget if budget is not None else device.memory_bytes if device is not None else None
 

@@ -13,23 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import CaseBuilder, Problem, Subject, Verdict, lint, verdicts
+import graphc
+from graphc import CaseBuilder, Problem, Subject, lint
 
 
 @lint(category="cost", severity="error", help="make the network smaller, or raise the budget")
 def over_budget(subject: Subject) -> Iterator[Problem]:
-    for each in verdicts(subject):
+    for each in graphc.verdicts(subject):
         if each.is_broken:
             yield Problem(_told(each), at=each.where, measured=each.value, limit=each.limit)
 
 
-def _told(each: Verdict) -> str:
+def _told(each: graphc.Verdict) -> str:
     point = ", ".join(f"{name}={size}" for name, size in each.sizes.items())
     at = f" at {point}" if point else ""
     return f"{each.name} {each.shown(each.value)}{at}: {_excess(each)} the budget of {each.shown(each.limit)}"
 
 
-def _excess(each: Verdict) -> str:
+def _excess(each: graphc.Verdict) -> str:
     if each.value >= 2 * each.limit:
         return f"{each.value / each.limit:.3g} times" if each.limit else "over"
     return f"{100 * (each.value - each.limit) / each.limit:.3g} % over"

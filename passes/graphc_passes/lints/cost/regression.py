@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from graphc import Problem, Subject, Where, cost, kept_and_new, lint
+import graphc
+from graphc import Problem, Subject, Where, lint
 
 TOLD = 3  # of the measures that grew
 
@@ -24,7 +25,7 @@ TOLD = 3  # of the measures that grew
     help="undo what made it dearer, or keep the new costs: graphc cost SOURCE --format json -o FILE",
 )
 def regression(subject: Subject) -> Iterator[Problem]:
-    found = kept_and_new(subject)
+    found = graphc.kept_and_new(subject)
     if found is None:
         return
     tolerance = subject.settings.cost_tolerance
@@ -54,7 +55,7 @@ def _kept_and_changed(folder: Path, before: str, after: str) -> Path:
     """A spec whose kernel was `before` wide when its costs were kept, and is `after` wide now."""
     path = folder / "net.yaml"
     path.write_text(SPEC.replace("WIDTH", before), encoding="utf-8")
-    (folder / "net.json").write_text(cost(path, training=False).json(), encoding="utf-8")
+    (folder / "net.json").write_text(graphc.cost(path, training=False).json(), encoding="utf-8")
     path.write_text(SPEC.replace("WIDTH", after), encoding="utf-8")
     return path
 

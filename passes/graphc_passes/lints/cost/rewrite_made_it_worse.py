@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import Cost, CostReport, Pipeline, Problem, Subject, cost, latencies, lint, sizes_of
+import graphc
+from graphc import Pipeline, Problem, Subject, lint
 
 SLACK = 0.1
 
@@ -30,14 +31,14 @@ def rewrite_made_it_worse(subject: Subject) -> Iterator[Problem]:
         return
     original = subject.weighted
     made = Pipeline(network.spec.passes)(original.clone()).model
-    for sizes in sizes_of(subject):
-        before, after = subject.cost(dims=sizes), cost(made, training=False, dims=sizes)
+    for sizes in graphc.sizes_of(subject):
+        before, after = subject.cost(dims=sizes), graphc.cost(made, training=False, dims=sizes)
         if before.uncosted or after.uncosted:
             yield Problem("not all nodes have a known cost, before and after", unfinished=True)
             return
         if not _is_dearer(before.totals.forward, after.totals.forward):
             continue
-        old, new = latencies([(original, sizes), (made, sizes)], threads=network.target.threads)
+        old, new = graphc.latencies([(original, sizes), (made, sizes)], threads=network.target.threads)
         if new.is_below(old):
             continue
         point = ", ".join(f"{name}={size}" for name, size in sizes.items())
@@ -51,12 +52,12 @@ def rewrite_made_it_worse(subject: Subject) -> Iterator[Problem]:
         return
 
 
-def _is_dearer(before: Cost, after: Cost) -> bool:
+def _is_dearer(before: graphc.Cost, after: graphc.Cost) -> bool:
     more = after.bytes > (1 + SLACK) * before.bytes and after.mac >= before.mac
     return more or after.mac > (1 + SLACK) * before.mac
 
 
-def _shown(report: CostReport) -> str:
+def _shown(report: graphc.CostReport) -> str:
     cost = report.totals.forward
     return f"{cost.mac:,} MAC and {cost.bytes:,} B"
 

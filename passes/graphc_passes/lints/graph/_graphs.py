@@ -1,14 +1,14 @@
-"""What the lints of this category share: every graph of a model, and what ONNX declares of a node."""
+"""What the lints of this category share: every graph of a model, what ONNX declares of a node and infers of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
-from graphc import Case, Subject, save, schema_of
+from graphc import Case, InferenceError, Operand, Subject, infer_anew, save, schema_of
 
 STANDARD = frozenset({"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training"})
 SHOWN = 3  # names in a message
@@ -19,6 +19,15 @@ def nodes(subject: Subject) -> Iterator[tuple[ir.Node, Mapping[str, int]]]:
     for graph, opsets in subject.graphs:
         for node in graph:
             yield node, opsets
+
+
+def inferred(subject: Subject) -> Sequence[tuple[ir.Node, Sequence[Operand] | InferenceError]]:
+    """Each node of the main graph with what comes out of it, whatever the model states; see `infer_anew`."""
+    return subject.once(_inferred)
+
+
+def _inferred(subject: Subject) -> Sequence[tuple[ir.Node, Sequence[Operand] | InferenceError]]:
+    return tuple(infer_anew(subject.model))
 
 
 def is_local(model: ir.Model, node: ir.Node) -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-from graphc import CaseBuilder, GraphcError, InferenceError, Problem, Refusal, Subject, View, bodies, infer_anew, lint
-from graphc_passes.lints.graph._graphs import is_local, nodes, schema_at
+from graphc import CaseBuilder, GraphcError, InferenceError, Problem, Refusal, Subject, View, bodies, lint
+from graphc_passes.lints.graph._graphs import inferred, is_local, nodes, schema_at
 from graphc_passes.lints.graph.conv_channel_mismatch import conv_channel_mismatch
 from graphc_passes.lints.graph.ir_version_too_new import ir_version_too_new
 from graphc_passes.lints.graph.opset_out_of_range import opset_out_of_range
@@ -29,7 +29,7 @@ def checker_error(subject: Subject) -> Iterator[Problem]:
     whole = list(_of_model(subject))
     known = _told_elsewhere(subject)
     refused = dict(_of_nodes(subject, known)) if whole else {}
-    for node, found in infer_anew(subject.model):
+    for node, found in inferred(subject):
         if isinstance(found, InferenceError) and node not in known:
             refused.setdefault(node, f"{node.op_type} does not accept this: {_first_line(found)}")
     yield from (Problem(message, at=node) for node, message in refused.items())

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from graphc import CaseBuilder, InferenceError, Problem, Subject, infer_anew, lint
+from graphc import CaseBuilder, InferenceError, Problem, Subject, lint
+from graphc_passes.lints.graph._graphs import inferred
 
 
 @lint(
@@ -20,7 +21,7 @@ from graphc import CaseBuilder, InferenceError, Problem, Subject, infer_anew, li
 )
 def declared_shape_contradicts(subject: Subject) -> Iterator[Problem]:
     declared = subject.declared
-    for node, found in infer_anew(subject.model):
+    for node, found in inferred(subject):
         if isinstance(found, InferenceError):
             continue  # which checker-error says
         for value, operand in zip(node.outputs, found, strict=True):

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from graphc import CaseBuilder, Problem, Subject, extremes, lint
+import graphc
+from graphc import CaseBuilder, Problem, Subject, lint
 
 DIVISOR = {"Log": 0, "Reciprocal": 0, "Div": 1}  # the input that is not to be 0
 
@@ -37,7 +38,7 @@ def domain_touches_zero(subject: Subject) -> Iterator[Problem]:
             yield Problem(f"its {what} comes from {by}, which reaches 0", at=node)
     if subject.settings.run:
         bad: dict[str, list[str]] = {}
-        for kind, output in extremes(subject):
+        for kind, output in graphc.extremes(subject):
             bad.setdefault(output, []).append(kind)
         for output, kinds in bad.items():
             help = "find the first value that is not finite, and keep its operator's input in its domain"

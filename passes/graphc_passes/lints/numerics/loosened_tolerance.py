@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from graphc import Case, CaseBuilder, Problem, Subject, certificate_of, certify, compile, lint, save
+import graphc
+from graphc import Case, CaseBuilder, Problem, Subject, lint, save
 
 
 @lint(category="numerics", severity="info", help="suppress this where the approximation is wanted")
 def loosened_tolerance(subject: Subject) -> Iterator[Problem]:
-    certificate = certificate_of(subject)
+    certificate = graphc.certificate_of(subject)
     if certificate is None:
         return
     laws = {name: law for name, law in certificate.laws.items() if law.numerics == "approximates"}
@@ -28,8 +29,8 @@ def _conv(g: CaseBuilder) -> object:
 
 
 def _built(folder: Path, passes: str) -> Path:
-    made = compile(Case("a convolution", _conv).model(), pipeline=passes)
-    certify(made, "net.onnx")
+    made = graphc.compile(Case("a convolution", _conv).model(), pipeline=passes)
+    graphc.certify(made, "net.onnx")
     path = folder / "net.onnx"
     save(made.model, path)
     return path

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import GraphcError, Problem, Subject, compile, lint
+import graphc
+from graphc import GraphcError, Problem, Subject, lint
 
 
 @lint(
@@ -21,7 +22,7 @@ from graphc import GraphcError, Problem, Subject, compile, lint
 def output_mismatch(subject: Subject) -> Iterator[Problem]:
     passes = subject.network.spec.passes if subject.network is not None else None
     try:
-        compile(subject.weighted, pipeline=passes, limits=subject.limits)
+        graphc.compile(subject.weighted, pipeline=passes, limits=subject.limits)
     except GraphcError as error:
         if error.code != "numerics/output-mismatch":
             raise

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from graphc import Case, CaseBuilder, Problem, Subject, certificate_of, certify, compile, lint, save
+import graphc
+from graphc import Case, CaseBuilder, Problem, Subject, lint, save
 
 
 @lint(category="numerics", severity="warning", help="build it again without --no-verify, or run graphc check")
 def weak_check(subject: Subject) -> Iterator[Problem]:
-    certificate = certificate_of(subject)
+    certificate = graphc.certificate_of(subject)
     if certificate is not None and certificate.firings and not certificate.measured:
         count = len(certificate.firings)
         yield Problem(f"{count} rewrite{'s' if count > 1 else ''} fired, and no error was measured", measured=count)
@@ -24,8 +25,8 @@ def _chain(g: CaseBuilder) -> object:
 
 
 def _built(folder: Path, verify: bool) -> Path:
-    made = compile(Case("a chain", _chain).model(), verify=verify)
-    certify(made, "net.onnx")
+    made = graphc.compile(Case("a chain", _chain).model(), verify=verify)
+    graphc.certify(made, "net.onnx")
     path = folder / "net.onnx"
     save(made.model, path)
     return path

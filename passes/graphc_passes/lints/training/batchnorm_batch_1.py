@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import Problem, Subject, batch_statistics, lint
+import graphc
+from graphc import Problem, Subject, lint
 
 FEW = 9
 
@@ -26,7 +27,7 @@ FEW = 9
 def batchnorm_batch_1(subject: Subject) -> Iterator[Problem]:
     if subject.network is None:
         return
-    for node, count in batch_statistics(subject.network).items():
+    for node, count in graphc.batch_statistics(subject.network).items():
         if count < FEW:
             what = "a single value" if count == 1 else f"{count} values"
             told = "so its output does not depend on its input" if count == 1 else "which tell little of the variance"

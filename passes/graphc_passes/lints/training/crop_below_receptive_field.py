@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from graphc import Problem, Subject, lint, preferred_sizes, receptive_fields
+import graphc
+from graphc import Problem, Subject, lint
 
 
 @lint(
@@ -25,10 +26,10 @@ def crop_below_receptive_field(subject: Subject) -> Iterator[Problem]:
     network = subject.network
     if network is None or network.training is None or not network.training.losses:
         return
-    for output, fields in receptive_fields(network).items():
-        crop = preferred_sizes(network, fields.input)[2:]
+    for output, fields in graphc.receptive_fields(network).items():
+        crop = graphc.preferred_sizes(network, fields.input)[2:]
         widths = [axis.width for axis in fields.axes]
-        maps = max(preferred_sizes(network, output)[2:]) > 1
+        maps = max(graphc.preferred_sizes(network, output)[2:]) > 1
         if maps and any(width > size for width, size in zip(widths, crop, strict=True)):
             yield Problem(
                 f"an output looks at some {_by(map(round, widths))} positions of '{fields.input.name}',"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import Note, Problem, Subject, lint, thawed
+import graphc
+from graphc import Note, Problem, Subject, lint
 
 
 @lint(
@@ -21,7 +22,7 @@ def frozen_in_optimizer(subject: Subject) -> Iterator[Problem]:
     network = subject.network
     if network is None or network.training is None:
         return
-    for each in thawed(subject.tree):
+    for each in graphc.thawed(subject.tree):
         yield Problem(
             f"the weights shared as '{each.word}' train, since their first use does not freeze them",
             at=each.where,

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from graphc import Problem, Subject, device_of, lint, preferred_of, training_cost
+import graphc
+from graphc import Problem, Subject, lint
 
 
 @lint(
@@ -22,11 +23,11 @@ from graphc import Problem, Subject, device_of, lint, preferred_of, training_cos
     help="a smaller batch or crop, 'checkpointing', a narrower precision, or an optimizer with less state",
 )
 def memory_exceeds_target(subject: Subject) -> Iterator[Problem]:
-    device = device_of(subject)
+    device = graphc.device_of(subject)
     network = subject.network
     if device is None or device.memory_bytes is None or network is None or network.training is None:
         return
-    memory = training_cost(subject, preferred_of(subject)).memory
+    memory = graphc.training_cost(subject, graphc.preferred_of(subject)).memory
     if memory.peak_training > device.memory_bytes:
         yield Problem(
             f"a training step needs {memory.peak_training:,} B, and {device.name} has {device.memory_bytes:,} B",

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from graphc import Problem, Subject, gradient_flow, lint
+import graphc
+from graphc import Problem, Subject, lint
 
 
 @lint(
@@ -24,7 +25,7 @@ from graphc import Problem, Subject, gradient_flow, lint
 def no_gradient_path(subject: Subject) -> Iterator[Problem]:
     if subject.network is None:
         return
-    flow = gradient_flow(subject.network)
+    flow = graphc.gradient_flow(subject.network)
     by_reader: dict[ir.Node, list[str]] = {}
     for path, value in flow.unused.items():
         by_reader.setdefault(next(iter(value.uses())).node, []).append(path)

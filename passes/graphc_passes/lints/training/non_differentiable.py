@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import Problem, Subject, gradient_flow, lint
+import graphc
+from graphc import Problem, Subject, lint
 
 
 @lint(
@@ -21,7 +22,7 @@ from graphc import Problem, Subject, gradient_flow, lint
 def non_differentiable(subject: Subject) -> Iterator[Problem]:
     if subject.network is None:
         return
-    for node, (first, *more) in gradient_flow(subject.network).blocking.items():
+    for node, (first, *more) in graphc.gradient_flow(subject.network).blocking.items():
         others = f" and {len(more)} parameters more" if more else ""
         yield Problem(f"no gradient passes {node.op_type}, and '{first}'{others} have no other way to a loss", at=node)
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from graphc import Problem, Subject, lint, preferred_sizes
+import graphc
+from graphc import Problem, Subject, lint
 
 
 @lint(
@@ -34,11 +35,11 @@ def target_shape_mismatch(subject: Subject) -> Iterator[Problem]:
         sides = [_side(value, targets, predictions) for value in node.inputs]
         if set(sides) != {"target", "prediction"}:
             continue
-        of = {side: preferred_sizes(network, value) for side, value in zip(sides, node.inputs, strict=True)}
+        of = {side: graphc.preferred_sizes(network, value) for side, value in zip(sides, node.inputs, strict=True)}
         if not _agree(of["prediction"], of["target"]):
             yield Problem(
                 f"the prediction {list(of['prediction'])} less the target {list(of['target'])} is"
-                f" {list(preferred_sizes(network, node.outputs[0]))}",
+                f" {list(graphc.preferred_sizes(network, node.outputs[0]))}",
                 at=node,
             )
 
