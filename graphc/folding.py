@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from graphc.inference import Operand
 
 MAX_ELEMENTS = 64
+LARGEST = int(np.iinfo(np.int64).max)
 FOLDABLE = frozenset(
     (
         *("Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Equal", "Expand", "Gather"),
@@ -35,7 +36,8 @@ def fold(
         if len(sizes) != len(operands[0].shape):
             return None
         if op_type == "Size":
-            return [np.asarray(int(np.prod(sizes, dtype=object)), np.int64)]
+            elements = prod(sizes)
+            return [np.asarray(elements, np.int64)] if elements <= LARGEST else None
         start = attrs["start"].as_int() if "start" in attrs else 0
         end = attrs["end"].as_int() if "end" in attrs else None
         return [np.asarray(sizes[start:end], np.int64)]

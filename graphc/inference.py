@@ -22,6 +22,8 @@ from graphc.folding import fold
 from graphc.view import Refusal, View, is_static
 
 MAX_REMEMBERED = 10_000  # answers
+MAX_RANK = 1 << 10  # of what a Reshape makes
+ABORTS = (RuntimeError, ValueError, LookupError, MemoryError)  # what ONNX's inference ends with where it counts wrongly
 MAX_KNOWN_ELEMENTS = 1024  # larger constants are never a shape, so they are not handed to inference
 
 
@@ -49,6 +51,8 @@ WEIGHTED = frozenset(
         *("InstanceNormalization", "LayerNormalization", "MatMul", "PRelu"),
     )
 )
+# ONNX counts axes from these without a look at the rank, and crashes where there are not as many.
+AXES = {"GatherND": "batch_dims", "LayerNormalization": "axis", "RMSNormalization": "axis"}
 # ONNX ships these without shape inference; their output has the type and shape of their first input.
 LIKE_FIRST_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
@@ -101,6 +105,7 @@ def _infer(
     _check_types(schema, operands)
     _check_outputs(op_type, attributes, outputs)
     _check_sizes(operands)
+    _check_axis(op_type, attributes, operands)
     node = onnx.NodeProto(op_type=op_type, domain=domain, output=[f"o{i}" for i in range(outputs)])
     try:
         node.attribute.extend(
@@ -123,7 +128,7 @@ def _infer(
     opsets = [onnx.OperatorSetIdProto(domain="", version=opset)]
     try:
         found = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
-    except (shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError) as error:
+    except (shape_inference.InferenceError, onnx.checker.ValidationError, *ABORTS) as error:
         raise InferenceError(str(error).removeprefix("[ShapeInferenceError] ")) from None
     made = [_operand(found.get(name)) for name in node.output]
     _check_sizes(made)
@@ -182,6 +187,8 @@ def _of_rank(operand: Operand, target: ir.Shape | None) -> Operand:
     """A Reshape to a target that is computed: as many axes as the target has elements, which ONNX does not say."""
     if operand.shape is not None or target is None or len(target) != 1 or not isinstance(target[0], int):
         return operand
+    if target[0] > MAX_RANK:
+        raise InferenceError(f"it would make {target[0]} axes")
     return replace(operand, shape=ir.Shape([None] * target[0]))
 
 
@@ -194,6 +201,17 @@ def _check_sizes(operands: Iterable[Operand | None]) -> None:
             and any(isinstance(d, int) and d < 0 for d in operand.shape)
         ):
             raise InferenceError(f"a size of {operand.shape} is below 0")
+
+
+def _check_axis(op_type: str, attributes: Mapping[str, ir.Attr], operands: Sequence[Operand | None]) -> None:
+    """Raises InferenceError for an axis that the first operand does not have, of operators in AXES."""
+    stated = attributes.get(AXES.get(op_type, ""))
+    shape = operands[0].shape if operands and operands[0] else None
+    if stated is None or stated.is_ref() or shape is None:
+        return
+    least = 0 if op_type == "GatherND" else -len(shape)
+    if not (isinstance(stated.value, int) and least <= stated.value <= len(shape)):
+        raise InferenceError(f"{stated.name} is {stated.value}, and the data has {len(shape)} axes")
 
 
 def _check_outputs(op_type: str, attributes: Mapping[str, ir.Attr], outputs: int) -> None:
