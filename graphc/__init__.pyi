@@ -29,6 +29,7 @@ from .costs import Cost as Cost
 from .errors import GraphcError as GraphcError
 from .errors import Note as Note
 from .errors import Where as Where
+from .errors import suggest as suggest
 from .folding import evaluate_node as evaluate_node
 from .inference import InferenceError as InferenceError
 from .inference import Operand as Operand
@@ -44,6 +45,7 @@ from .linting.devices import device_of as device_of
 from .linting.engine import findings as findings
 from .linting.evidence import certificate_of as certificate_of
 from .linting.evidence import extremes as extremes
+from .linting.evidence import session_failure as session_failure
 from .linting.finding import Edit as Edit
 from .linting.finding import Finding as Finding
 from .linting.finding import Fix as Fix
@@ -68,7 +70,7 @@ from .runtime.equivalence import check as check
 from .runtime.kernels import Lack as Lack
 from .runtime.kernels import Partition as Partition
 from .runtime.kernels import partition as partition
-from .runtime.kernels import provider_of as provider_of
+from .runtime.kernels import providers as providers
 from .runtime.tolerance import Tolerance as Tolerance
 from .source import open_source as open_source
 from .spec.doors import build as build
@@ -81,6 +83,7 @@ from .spec.usage import Declared as Declared
 from .tape import Tape as Tape
 from .target import Target as Target
 from .target import find_target as find_target
+from .target import targets as targets
 from .view import Refusal as Refusal
 from .view import View as View
 from .view import constant as constant

@@ -287,19 +287,54 @@ def _dangling(model: ir.Model) -> Iterator[GraphcError]:
 
 
 def _unsorted(model: ir.Model) -> Iterator[GraphcError]:
-    """Every node stands behind those whose results it, or a graph inside of it, reads."""
+    """Every node stands behind those whose results it, or a graph inside of it, reads; of a circle none can."""
     for graph, _ in walk.graphs(model):
         position: dict[ir.Node | None, int] = {node: index for index, node in enumerate(graph)}
+        late = {}
         for index, node in enumerate(graph):
-            read = (value for each in _with_inner(node) for value in each.inputs if value is not None)
-            late = next((value for value in read if position.get(value.producer(), -1) >= index), None)
-            if late is not None:
+            found = next((value for value in _read_by(node) if position.get(value.producer(), -1) >= index), None)
+            if found is not None:
+                late[node] = found
+        knots = _knots(graph) if late else {}
+        for circle in dict.fromkeys(knots.values()):
+            names = " → ".join(f"'{node.name}'" for node in (*circle, circle[0])[:MAX_SHOWN])
+            more = " → ..." if len(circle) >= MAX_SHOWN else ""
+            yield GraphcError(
+                f"these nodes wait for each other, and none can run: {names}{more}",
+                code="graph/unsorted",
+                node=circle[0].name or "",
+                hint="one of them reads a wrong value: the model was renamed or merged badly, export it again",
+            )
+        for node, value in late.items():
+            if node not in knots:
                 yield GraphcError(
-                    f"node '{node.name}' reads '{late.name}', which is made by a later one",
+                    f"node '{node.name}' reads '{value.name}', which is made by a later one",
                     code="graph/unsorted",
                     node=node.name or "",
                     hint="ONNX wants nodes in an order in which they can run: sort them",
                 )
+
+
+def _knots(graph: walk.GraphLike) -> dict[ir.Node, tuple[ir.Node, ...]]:
+    """Each node that waits for itself, and a circle of its knot, the same for all nodes of that, in their order."""
+    import networkx  # it takes long, and most models are sorted
+
+    position = {node: index for index, node in enumerate(graph)}
+    edges = ((value.producer(), node) for node in position for value in _read_by(node))
+    reads = networkx.DiGraph((producer, node) for producer, node in edges if producer in position)
+    found = {}
+    for knot in networkx.strongly_connected_components(reads):
+        inside = reads.subgraph(knot)
+        first = min(knot, key=lambda node: position[node])
+        if len(knot) > 1 or reads.has_edge(first, first):
+            circle = tuple(node for node, _ in networkx.find_cycle(inside, first))
+            found.update(dict.fromkeys(knot, circle))
+    return found
+
+
+def _read_by(node: ir.Node) -> Iterator[ir.Value]:
+    """What a node, or a graph inside of it, reads."""
+    return (value for each in _with_inner(node) for value in each.inputs if value is not None)
 
 
 def _with_inner(node: ir.Node) -> Iterator[ir.Node]:

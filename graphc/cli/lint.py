@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from graphc.cli.options import Dims, LimitPairs, integers, limits, pairs
-from graphc.cli.outcome import FINDINGS, INTERNAL, guarded, put, tell, write
+from graphc.cli.outcome import FINDINGS, INTERNAL, guarded, put, require_directory, tell, write
 from graphc.cli.progress import progress
 from graphc.errors import GraphcError, clean
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from graphc.runtime.worker import Worker
 
 USAGE = 2
-MISSING = "run/file-not-found"
+MISUSED = frozenset({"run/file-not-found", "spec/unknown-target"})  # what a caller named wrongly
 
 Sources = Annotated[
     list[str] | None,
@@ -136,6 +136,8 @@ def lint(
         raise GraphcError("--diff prints a diff to stdout", code="run/usage", hint="leave out -o and --output-format")
     if not all(sources or ["."]):
         raise GraphcError("a path is empty", code="run/usage", hint="is a variable of the workflow not set?")
+    if output is not None:
+        require_directory(output)
     from graphc import linting
     from graphc.runtime.worker import Worker
 
@@ -256,6 +258,6 @@ def _exit_code(outcome: Outcome) -> int:
     names = {each.lint for each in outcome.report.findings}
     if names & {DIED, FAILED}:
         return INTERNAL
-    if MISSING in names:
+    if names & MISUSED:
         return USAGE
     return FINDINGS if outcome.fails else 0

@@ -110,6 +110,13 @@ def write(path: Path, text: str, *, overwrite: bool = True) -> None:
         raise GraphcError(f"cannot write '{path}': {error.strerror}", code="run/write-failed") from None
 
 
+def require_directory(path: Path) -> None:
+    """Raises GraphcError (run/file-not-found) where the folder of a file to be written is not there: ask before the
+    work, not after."""
+    if not path.parent.is_dir():
+        raise GraphcError(f"no such directory: {path.parent}", code="run/file-not-found", hint="make it")
+
+
 def make_directory(path: Path) -> None:
     """A directory and those above it. Raises GraphcError (run/write-failed)."""
     try:

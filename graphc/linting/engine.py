@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +71,7 @@ def examined(
         for each in looking:
             if each.look is not None:
                 yield each.name
-                steps += look(subject, each)
+                steps += look(subject, each, {other.name for other in looking})
         fresh = [finding for finding in steps if _key(finding) not in said]
         if subject.has_model:
             fresh = list(ordered(subject, (under(each, subject.settings) for each in fresh)))
@@ -143,15 +143,16 @@ def require_selectors(layers: Iterable[Layer]) -> None:
             raise GraphcError(f"{layer.origin}: {error.message}", code=error.code, hint=error.hint)
 
 
-def look(subject: Subject, lint: Lint) -> Iterator[Finding]:
-    """What one lint finds. It raises nothing: where it cannot finish, that is the finding."""
+def look(subject: Subject, lint: Lint, looking: Collection[str] = ()) -> Iterator[Finding]:
+    """What one lint finds. It raises nothing: where it cannot finish, that is the finding, unless reading the subject
+    said why, or one of the lints that are `looking` too is there to say it."""
     if not lint.can_look(subject):
         return
     try:
         for problem in lint.problems(subject):
             yield _finding(subject, lint, problem)
     except (Refusal, GraphcError) as unreadable:
-        if not _is_said(subject, unreadable):
+        if not _is_said(subject, unreadable, looking):
             yield _finding(subject, lint, Problem(_told(unreadable), unfinished=True))
     except (MemoryError, RecursionError) as error:
         why = f"it needs more than this process may use ({type(error).__name__})"
@@ -161,9 +162,12 @@ def look(subject: Subject, lint: Lint) -> Iterator[Finding]:
         yield Finding(FAILED, "error", message, help=lints()[FAILED].help, content=lint.name, file=subject.source)
 
 
-def _is_said(subject: Subject, error: Exception) -> bool:
-    """Whether reading the subject said it already."""
-    return isinstance(error, GraphcError) and any(error.code == each.code for each in subject.errors)
+def _is_said(subject: Subject, error: Exception, looking: Collection[str]) -> bool:
+    """Whether reading the subject said it already, or a lint with a look of its own says it."""
+    if not isinstance(error, GraphcError):
+        return False
+    lint = lints().get(error.code) if error.code in looking else None
+    return (lint is not None and lint.look is not None) or any(error.code == each.code for each in subject.errors)
 
 
 def _told(error: Exception) -> str:

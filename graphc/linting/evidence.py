@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
+from graphc.errors import GraphcError
 from graphc.linting.subject import Subject
 from graphc.metadata import CERTIFICATE
 from graphc.runtime.feeds import make_feeds
@@ -35,6 +36,24 @@ def extremes(subject: Subject) -> Iterator[tuple[str, str]]:
         for kind, fill in EXTREMES.items():
             filled = {name: np.full_like(x, fill) if x.dtype.kind == "f" else x for name, x in feeds.items()}
             yield from _not_finite(kind, run.run(filled))
+
+
+def session_failure(subject: Subject) -> GraphcError | None:
+    """What keeps ONNX Runtime from running the model on random inputs within their range; None where it runs."""
+    return subject.once(_session_failure)
+
+
+def _session_failure(subject: Subject) -> GraphcError | None:
+    model = subject.weighted
+    feeds = make_feeds(model, 0, 0, bindings(model, {}), {})
+    try:
+        with session(model) as run:
+            run.run(feeds)
+    except GraphcError as error:
+        if error.code != "run/session-failed":
+            raise
+        return error
+    return None
 
 
 def _not_finite(kind: str, outputs: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:

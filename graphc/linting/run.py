@@ -23,7 +23,7 @@ from graphc.linting.finding import DIED, FAILED, Finding, at_least
 from graphc.linting.messages import FINDING, READING, Examined, job
 from graphc.linting.report import LintReport, file_of
 from graphc.linting.settings import COMMAND_LINE, FailOn, Layer, Resolved, Settings, nearest, resolve
-from graphc.naming import is_model
+from graphc.naming import SPECS, is_model, require_source, split_source
 from graphc.runtime.worker import Worker, WorkerDiedError
 
 DEATHS = 3  # of workers over one file, after which the rest of it is not analysed
@@ -121,15 +121,19 @@ def settings_of(file: str, flags: Settings) -> Resolved:
 
 
 def collected(source: str) -> Iterator[str]:
-    """A spec or a model as it is named; of a folder all that it holds, at any depth, sorted."""
+    """A spec or a model as it is named; of a folder all that it holds, at any depth, sorted.
+
+    Raises GraphcError (run/usage) for a file of another kind.
+    """
     if not Path(source).is_dir():
+        require_source(split_source(source)[0])
         yield os.path.normpath(source)
         return
     for folder, inner, names in os.walk(source):
         inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in SKIPPED)
         for name in sorted(names):
             path = Path(folder, name)
-            if (is_model(path) and path.is_file()) or (path.suffix in (".yaml", ".yml") and _is_spec(path)):
+            if (is_model(path) and path.is_file()) or (path.suffix in SPECS and _is_spec(path)):
                 yield str(path)
 
 

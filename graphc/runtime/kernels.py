@@ -201,9 +201,9 @@ def _is_whole(node: ir.Node, schema: Any, opsets: Mapping[str, int]) -> bool:
 # ---------------------------------------------------------------- the installed registry
 
 
-def provider_of(target: str) -> str | None:
-    """The provider that the name of a target means, `ort-cpu` or `ort-cuda`; None for any other name."""
-    return NAMES.get(target)
+def providers() -> Mapping[str, str]:
+    """The providers of ONNX Runtime that are targets: what a target is called -> the provider's official name."""
+    return NAMES
 
 
 @cache
@@ -331,7 +331,7 @@ def partition(model: ir.Model, target: str) -> Partition:
 
     Types must have been inferred. Nodes of subgraphs and functions are placed too. Raises GraphcError as `kernels`.
     """
-    asked = kernels(provider_of(target) or target)
+    asked = kernels(NAMES.get(target, target))
     placed = tuple(_placed(node, opsets, asked) for node, opsets in _nodes(model))
     free = frozenset(each.node for each in placed if _is_arithmetic_of_sizes(each.node))
     return Partition(asked.provider, placed, free, asked.newest_opset)

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError, suggest
 from graphc.limits import DEFAULT, Limits
-from graphc.naming import split_variant
+from graphc.naming import require_source, split_variant
 from graphc.spec.document import parse
 from graphc.spec.expansion.assembly import Expansion
 from graphc.spec.modules import COMMAND_LINE
@@ -38,6 +38,7 @@ def expand(
     if isinstance(source, str):
         path, named = split_variant(source)
         variant = variant if variant is not None else named
+    require_source(path)
     project = Project(root_of(Path(path)), limits)
     tree, opened = project.open(Path(path))
     tree = _fixed(_narrowed(tree, target), dims or {})

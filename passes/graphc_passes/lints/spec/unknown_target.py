@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import CaseBuilder, GraphcError, Problem, Subject, find_target, lint, provider_of
+from graphc import CaseBuilder, GraphcError, Problem, Subject, find_target, lint, providers, suggest, targets
 
 
 @lint(category="spec", severity="error", help="take a target that graphc ships, or the YAML file of one")
 def unknown_target(subject: Subject) -> Iterator[Problem]:
     name = subject.settings.target
-    if name is None or provider_of(name) or (subject.network is not None and name in subject.network.spec.targets):
+    own = subject.network.spec.targets if subject.network is not None else {}
+    if name is None or name in providers() or name in own:
         return
     try:
         find_target(name, subject.limits)
     except GraphcError as error:
         if error.code != "spec/unknown-target":
             raise
-        yield Problem(error.message, help=error.hint)
+        yield Problem(error.message, help=suggest(name, [*targets(), *providers(), *own]))
 
 
 @unknown_target.bad(target="portabel")

@@ -18,7 +18,7 @@ from graphc import (
     Target,
     find_target,
     partition,
-    provider_of,
+    providers,
 )
 
 CPU = "CPUExecutionProvider"
@@ -30,7 +30,7 @@ def provider(subject: Subject) -> str | None:
     if name is None:
         return None
     own = subject.network.spec.targets.get(name) if subject.network is not None else None
-    return own.ep if own is not None else provider_of(name)
+    return own.ep if own is not None else providers().get(name)
 
 
 def parted(subject: Subject) -> Partition | None:
