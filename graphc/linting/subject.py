@@ -145,12 +145,17 @@ class Subject:
             found.update(intervals(graph, opset))
         return found
 
-    @cached_property
-    def tree(self) -> MappingNode:
-        """The spec as written, merged over what it extends."""
+    @property
+    def expanded(self) -> Network:
+        """The expanded spec, which a lint on specs always has. Raises GraphcError (run/not-analysed) for a model."""
         if self.network is None:
             raise GraphcError("there is no spec to look at", code="run/not-analysed")
-        return self.network.tree
+        return self.network
+
+    @property
+    def tree(self) -> MappingNode:
+        """The spec as written, merged over what it extends. Raises GraphcError as `expanded`."""
+        return self.expanded.tree
 
     @cached_property
     def _by_type(self) -> Mapping[str, list[tuple[ir.Node, int]]]:

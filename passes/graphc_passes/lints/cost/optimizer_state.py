@@ -26,8 +26,8 @@ SHARE = 1 / 3
     help="use an optimizer with less state, freeze what need not train, or raise the budget",
 )
 def optimizer_state(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    if network is None or network.training is None or network.training.optimizer is None:
+    network = subject.expanded
+    if network.training is None or network.training.optimizer is None:
         return
     limit = _memory(subject)
     if limit is None:

@@ -26,8 +26,8 @@ SLACK = 0.1
     runs=True,
 )
 def rewrite_made_it_worse(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    if network is None or network.spec.passes is None or subject.settings.target is not None:
+    network = subject.expanded
+    if network.spec.passes is None or subject.settings.target is not None:
         return
     original = subject.weighted
     made = Pipeline(network.spec.passes)(original.clone()).model

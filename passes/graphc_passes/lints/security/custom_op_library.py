@@ -20,12 +20,10 @@ LIBRARY = re.compile(r"\.(so(\.[0-9]+)*|dll|dylib)$", re.IGNORECASE)
     help="load it in the program that runs the model, where its reviewers see it",
 )
 def custom_op_library(subject: Subject) -> Iterator[Problem]:
-    if subject.network is None:
-        return
-    for name, target in subject.network.spec.targets.items():
+    for name, target in subject.expanded.spec.targets.items():
         for key, value in target.session.items():
             if isinstance(value, str) and LIBRARY.search(value.strip()):
-                where = subject.network.place("targets", name, "session", key)
+                where = subject.expanded.place("targets", name, "session", key)
                 yield Problem(f"target '{name}' loads the library '{value}'", at=where)
 
 

@@ -15,9 +15,9 @@ from graphc_passes.lints.security._specs import good_weights, with_weights
 
 @lint(on="spec", category="security", severity="info", help="add its `sha256:`, which sha256sum prints")
 def unpinned_artefact(subject: Subject) -> Iterator[Problem]:
-    if subject.network is None or subject.errors:
+    if subject.errors:
         return
-    for source in subject.network.weights:
+    for source in subject.expanded.weights:
         own = source.where.file == subject.tree.where.file  # an import's is spec/unpinned-import
         if own and source.weights.file is not None and source.weights.sha256 is None:
             kind, name = source.weights.file

@@ -9,9 +9,8 @@ from graphc import Declared, Edit, Fix, Problem, Subject, Where
 
 def unused(subject: Subject, *kinds: str) -> Iterator[Problem]:
     """Everything of these kinds that the spec's own file declares and never reads."""
-    assert subject.network is not None  # what makes it a look at a spec
-    given = {name for values in subject.network.spec.variants.values() for name in values}
-    for each in subject.network.unread():
+    given = {name for values in subject.expanded.spec.variants.values() for name in values}
+    for each in subject.expanded.unread():
         if each.kind in kinds and each.where.file == subject.tree.where.file:
             what = f"{each.kind} '{each.name}'" + (f" of block '{each.block}'" if each.block else "")
             does = "calls" if each.kind in ("block", "import") else "reads"

@@ -21,9 +21,8 @@ BASED = re.compile(r"[-+]?0b[01_]+|[-+]0x[0-9a-fA-F_]+|0x[0-9a-fA-F]*_[0-9a-fA-F
 
 @lint(on="spec", category="spec", severity="warning", help="put quotes around a text, and write a number plainly")
 def ambiguous_scalar(subject: Subject) -> Iterator[Problem]:
-    assert subject.network is not None  # what makes it a look at a spec
     seen: set[Where] = set()
-    for text, value, where in subject.network.bare():
+    for text, value, where in subject.expanded.bare():
         elsewhere = _read_by_yaml_1_1(text)
         if elsewhere is None or elsewhere == value or where in seen or where.file != subject.tree.where.file:
             continue

@@ -18,8 +18,7 @@ ENGINES = ("TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
     on="spec", category="spec", severity="warning", help="give the dimension a 'max', the largest size that is served"
 )
 def unbounded_dim(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    assert network is not None  # what makes it a look at a spec
+    network = subject.expanded
     for target, each in network.spec.targets.items():
         if each.ep not in ENGINES:
             continue

@@ -20,12 +20,11 @@ from graphc_passes.lints.spec._weights import SLOPES, network, with_weights
     help="pin the file in the imported spec, or give the import pinned weights of its own",
 )
 def unpinned_import(subject: Subject) -> Iterator[Problem]:
-    assert subject.network is not None  # what makes it a look at a spec
-    for source in subject.network.weights:
+    for source in subject.expanded.weights:
         file, own = source.weights.file, source.where.file == subject.tree.where.file
         if file is not None and source.weights.sha256 is None and not own:
             by = source.prefix.partition("/")[0]
-            at = subject.network.place("imports", by)
+            at = subject.expanded.place("imports", by)
             yield Problem(f"import '{by}' brings '{file[1]}', which is not pinned", at=at)
 
 

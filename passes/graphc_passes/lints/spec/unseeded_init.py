@@ -20,8 +20,7 @@ DRAWN = ("weight", "recurrent", "embedding")  # roles whose default is drawn at 
     on="spec", category="spec", severity="warning", help="give the file of trained weights, or say 'weights: {seed: 0}'"
 )
 def unseeded_init(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    assert network is not None  # what makes it a look at a spec
+    network = subject.expanded
     if not network.spec.targets or network.training is not None:
         return
     for source in network.weights:

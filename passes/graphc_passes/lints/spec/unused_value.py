@@ -24,7 +24,7 @@ def unused_value(subject: Subject) -> Iterator[Problem]:
 
 def _inputs(subject: Subject) -> Iterator[Problem]:
     """Inputs of the network that no node reads; one that only a dead item reads is told of there."""
-    network = _network(subject)
+    network = subject.expanded
     training = network.training
     read = {value for node in _nodes(network) for value in node.inputs}.union(network.outputs)
     for section, inputs in ((("inputs",), network.inputs), (("train", "inputs"), training.inputs if training else ())):
@@ -36,7 +36,7 @@ def _inputs(subject: Subject) -> Iterator[Problem]:
 
 def _items(subject: Subject) -> Iterator[Problem]:
     """The items all of whose nodes are dead, wherever they are expanded; of a chain of them the last."""
-    network = _network(subject)
+    network = subject.expanded
     dead = {*network.dead()}
     if not dead:
         return
@@ -49,11 +49,6 @@ def _items(subject: Subject) -> Iterator[Problem]:
         ends = [node for node in nodes if read.isdisjoint(node.outputs)]
         if ends and dead.issuperset(nodes) and where.file == subject.tree.where.file:
             yield Problem(f"nothing reads what '{ends[0].name}' gives", at=where)
-
-
-def _network(subject: Subject) -> Network:
-    assert subject.network is not None  # what makes this a look at a spec
-    return subject.network
 
 
 def _nodes(network: Network) -> list[ir.Node]:

@@ -25,9 +25,7 @@ FEW = 9
     help="a larger batch, or a norm that needs none: group_norm, instance_norm, layer_norm",
 )
 def batchnorm_batch_1(subject: Subject) -> Iterator[Problem]:
-    if subject.network is None:
-        return
-    for node, count in graphc.batch_statistics(subject.network).items():
+    for node, count in graphc.batch_statistics(subject.expanded).items():
         if count < FEW:
             what = "a single value" if count == 1 else f"{count} values"
             told = "so its output does not depend on its input" if count == 1 else "which tell little of the variance"

@@ -23,8 +23,8 @@ from graphc import Problem, Subject, lint
     help="train on larger crops, with valid convolutions, or with smaller dilations",
 )
 def crop_below_receptive_field(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    if network is None or network.training is None or not network.training.losses:
+    network = subject.expanded
+    if network.training is None or not network.training.losses:
         return
     for output, fields in graphc.receptive_fields(network).items():
         crop = graphc.preferred_sizes(network, fields.input)[2:]

@@ -19,8 +19,8 @@ from graphc import Note, Problem, Subject, lint
     help="say 'frozen: true' at the first use, or nowhere",
 )
 def frozen_in_optimizer(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    if network is None or network.training is None:
+    network = subject.expanded
+    if network.training is None:
         return
     for each in graphc.thawed(subject.tree):
         yield Problem(

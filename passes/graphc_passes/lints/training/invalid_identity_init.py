@@ -18,9 +18,7 @@ from graphc import Network, Problem, Subject, lint
     help="make the kernel odd, or give this layer another 'init', such as he_normal",
 )
 def invalid_identity_init(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    if network is None:
-        return
+    network = subject.expanded
     of_network = _init_of(network)
     for path, each in network.parameters.items():
         init = each.init if each.init is not None or each.role != "weight" else of_network

@@ -24,8 +24,8 @@ from graphc import Problem, Subject, lint
 )
 def memory_exceeds_target(subject: Subject) -> Iterator[Problem]:
     device = graphc.device_of(subject)
-    network = subject.network
-    if device is None or device.memory_bytes is None or network is None or network.training is None:
+    network = subject.expanded
+    if device is None or device.memory_bytes is None or network.training is None:
         return
     memory = graphc.training_cost(subject, graphc.preferred_of(subject)).memory
     if memory.peak_training > device.memory_bytes:

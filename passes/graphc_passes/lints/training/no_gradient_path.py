@@ -23,9 +23,7 @@ from graphc import Problem, Subject, lint
     help="let a loss read what it feeds, freeze it ('frozen: true'), or take it out",
 )
 def no_gradient_path(subject: Subject) -> Iterator[Problem]:
-    if subject.network is None:
-        return
-    flow = graphc.gradient_flow(subject.network)
+    flow = graphc.gradient_flow(subject.expanded)
     by_reader: dict[ir.Node, list[str]] = {}
     for path, value in flow.unused.items():
         by_reader.setdefault(next(iter(value.uses())).node, []).append(path)

@@ -18,8 +18,8 @@ from graphc import Problem, Subject, lint
     help="add one under 'losses', for example [{op: mse, from: [y, target]}], or remove 'train'",
 )
 def no_loss(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    if network is not None and network.training is not None and not network.training.losses:
+    network = subject.expanded
+    if network.training is not None and not network.training.losses:
         yield Problem("nothing is minimised: 'train' has no loss", at=network.place("train"))
 
 

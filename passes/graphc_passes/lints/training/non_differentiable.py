@@ -20,9 +20,7 @@ from graphc import Problem, Subject, lint
     help="use a smooth form in training (softmax for argmax), a loss on what comes before, or freeze what is behind it",
 )
 def non_differentiable(subject: Subject) -> Iterator[Problem]:
-    if subject.network is None:
-        return
-    for node, (first, *more) in graphc.gradient_flow(subject.network).blocking.items():
+    for node, (first, *more) in graphc.gradient_flow(subject.expanded).blocking.items():
         others = f" and {len(more)} parameters more" if more else ""
         yield Problem(f"no gradient passes {node.op_type}, and '{first}'{others} have no other way to a loss", at=node)
 

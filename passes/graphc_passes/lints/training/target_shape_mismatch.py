@@ -24,8 +24,8 @@ from graphc import Problem, Subject, lint
     help="give both one shape, with reshape, squeeze or unsqueeze; mse and l1 refuse what does not fit",
 )
 def target_shape_mismatch(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    if network is None or network.training is None:
+    network = subject.expanded
+    if network.training is None:
         return
     targets = _behind(network.training.nodes, set(network.training.inputs))
     predictions = _behind(network.training.nodes, {value for node in network.nodes for value in node.outputs})

@@ -14,8 +14,8 @@ from graphc import Problem, Subject, lint
 
 @lint(on="spec", category="training", severity="warning", help="freeze it where it is imported: 'frozen: true'")
 def trainable_loss_network(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    if network is None or network.training is None:
+    network = subject.expanded
+    if network.training is None:
         return
     inference = {value for node in network.nodes for value in node.inputs}
     losses = {value for node in network.training.nodes for value in node.inputs} - inference

@@ -17,8 +17,8 @@ from graphc import Problem, Subject, lint
     help="remove it, or let it be there only when it counts: 'when: =weight > 0'",
 )
 def zero_weight_loss(subject: Subject) -> Iterator[Problem]:
-    network = subject.network
-    if network is None or network.training is None:
+    network = subject.expanded
+    if network.training is None:
         return
     for loss in network.training.losses:
         if loss.weight == 0:
