@@ -31,7 +31,7 @@ from graphc.cli.build import default_output
 from graphc.cli.new import TEMPLATES
 from graphc.cli.outcome import wrapped
 from graphc.linting.engine import findings
-from graphc.linting.lint import find_lint
+from graphc.linting.lint import find_lint, lints
 from graphc.pipeline import Pipeline, named_pipelines, onnx_ir_passes, pass_names, rewrites
 from graphc.report.quantity import change, duration, quantity
 from graphc.report.table import table
@@ -258,9 +258,17 @@ def test_warnings_are_one_line_without_a_place_in_graphc(monkeypatch: pytest.Mon
     assert (said.count("\n"), "\x1b" in said) == (1, False)
 
 
-@pytest.mark.parametrize("arguments", [["passes"], ["layers", "conv"], ["render", "tiny.yaml"]])
+@pytest.mark.parametrize("arguments", [["passes"], ["layers", "conv"], ["lints"], ["render", "tiny.yaml"]])
 def test_what_a_pipe_gets_does_not_depend_on_a_width(arguments: list[str]) -> None:
     assert run(*arguments, COLUMNS="40").stdout == run(*arguments, COLUMNS="200").stdout
+
+
+def test_lints_are_listed_by_category() -> None:
+    whole = json.loads(ok("lints", "--format", "json"))
+    assert sorted(each["name"] for members in whole.values() for each in members) == sorted(lints())
+    assert json.loads(ok("lints", "cost", "--format", "json")) == {"cost": whole["cost"]}
+    assert ok("explain", "cost") == ok("lints", "cost")
+    assert all(f"\n  {each['name']} " in ok("lints", "cost") for each in whole["cost"])
 
 
 # ---------------------------------------------------------------- build

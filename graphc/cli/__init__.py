@@ -18,6 +18,7 @@ from graphc.cli.env import env
 from graphc.cli.explain import explain
 from graphc.cli.layers import layers
 from graphc.cli.lint import lint
+from graphc.cli.lints import lints
 from graphc.cli.new import new
 from graphc.cli.passes import passes
 from graphc.cli.render import render
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for verb in (build, check, lint, cost, cost_diff, render, explain, passes, layers, schema, new, env):
+for verb in (build, check, lint, cost, cost_diff, render, explain, passes, layers, lints, schema, new, env):
     app.command(verb.__name__.replace("_", " "))(verb)
 
 

@@ -114,9 +114,10 @@ def lint(
 ) -> None:
     """Find what is broken, wasteful or risky in specs and models.
 
-    A spec is linted with each of its variants, a model as its file holds it. `graphc explain LINT` says what a lint
-    means. Settings come from here, from the nearest graphc.toml or [tool.graphc.lint] of pyproject.toml, and from
-    the spec's `lint:`. A comment `# graphc: ignore[LINT] reason` keeps a line quiet.
+    A spec is linted with each of its variants, a model as its file holds it. `graphc lints` lists what is looked for,
+    `graphc explain LINT` says what a lint means. Settings come from here, from the nearest graphc.toml or
+    [tool.graphc.lint] of pyproject.toml, and from the spec's `lint:`. A comment
+    `# graphc: ignore[LINT] reason` keeps a line quiet.
 
     Exit codes: 0 clean, 1 findings from --fail-on on, 2 wrong usage or a missing file, 3 a crash.
 

@@ -8,11 +8,12 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError, clean, suggest
 from graphc.linting.engine import findings
-from graphc.linting.lint import Lint, LintCase, lints
+from graphc.linting.lint import lints
 from graphc.pipeline import pass_names
 from graphc.report import layers as layer_pages
+from graphc.report import lints as lint_pages
 from graphc.report import passes as pass_pages
-from graphc.report.page import Page, paragraphs, section
+from graphc.report.page import Page, paragraphs
 from graphc.report.quantity import plural
 from graphc.report.table import table
 from graphc.spec.layers import layers
@@ -20,15 +21,20 @@ from graphc.target import Target
 
 
 def page(name: str) -> Page:
-    """The page of a rewrite, a pass, a named pipeline, a layer or a lint. Raises GraphcError (run/usage)."""
+    """The page of a rewrite, a pass, a named pipeline, a layer, a lint or a category of them.
+
+    Raises GraphcError (run/usage).
+    """
     found = pass_pages.page(name)
     if found is not None:
         return found
     if name in layers():
         return layer_pages.page(name)
     if name in lints():
-        return _lint_page(lints()[name])
-    known = [*pass_names(), *layers(), *lints()]
+        return lint_pages.page(lints()[name])
+    if name in lint_pages.categories():
+        return lint_pages.catalogue(name)
+    known = [*pass_names(), *layers(), *lints(), *lint_pages.categories()]
     raise GraphcError(f"nothing is called '{name}'", code="run/usage", hint=suggest(name, known))
 
 
@@ -50,30 +56,3 @@ def _found(name: str, model: ir.Model) -> Page:
     rows = [(finding.severity, clean(finding.node or "(unnamed)"), clean(finding.message)) for finding in found]
     value = {"name": name, "findings": [asdict(finding) for finding in found]}
     return Page(paragraphs(f"{name} finds {plural(len(found), 'place')}", table(rows, "<<<") if rows else ""), value)
-
-
-def shown(case: LintCase) -> str:
-    """A case by its name, and the settings that it needs."""
-    settings = ", ".join(f"{name}={value}" for name, value in case.settings.items())
-    return f"{case.name} (with {settings})" if settings else case.name
-
-
-def _lint_page(lint: Lint) -> Page:
-    bad, good = ([shown(case) for case in cases] for cases in (lint.bad_cases, lint.good_cases))
-    value = {
-        "name": lint.name,
-        "kind": "lint",
-        "doc": lint.doc,
-        "severity": lint.severity,
-        "help": lint.help,
-        "bad": bad,
-        "good": good,
-    }
-    text = paragraphs(
-        lint.name,
-        lint.doc,
-        table([("severity", lint.severity), ("what to do", lint.help)], "<<"),
-        section("finds", "\n".join(f"- {case}" for case in bad)),
-        section("is silent about", "\n".join(f"- {case}" for case in good)),
-    )
-    return Page(text, value)
