@@ -18,7 +18,7 @@ import graphc
 ROOT = Path(__file__).parents[1]
 CONTENT = ROOT / "passes" / "graphc_passes"
 LAYERS = (  # of graphc: every part of it, and each imports only what stands before it
-    "collector errors limits naming walk",
+    "collector errors files limits naming walk",
     "startup",
     "axis view convolution",
     "folding inference metadata registry",

@@ -16,7 +16,6 @@ import re
 import shutil
 import signal
 import sys
-import tempfile
 import textwrap
 import threading
 import traceback
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec
 
 import typer
 
+from graphc import files
 from graphc.cli.spelling import spelled
 from graphc.errors import GraphcError, clean
 
@@ -97,10 +97,7 @@ def write(path: Path, text: str, *, overwrite: bool = True) -> None:
     content = f"{text.rstrip()}\n"
     try:
         if overwrite and (path.is_file() or not path.exists()):
-            with tempfile.TemporaryDirectory(prefix=".graphc-", dir=path.parent) as directory:
-                written = Path(directory) / path.name
-                written.write_text(content, encoding="utf-8")
-                os.replace(written, path)
+            files.overwrite(path, content)
         else:
             with path.open("w" if overwrite else "x", encoding="utf-8") as file:
                 file.write(content)

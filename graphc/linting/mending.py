@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from graphc.errors import GraphcError
+from graphc.files import overwrite
 from graphc.limits import Limits
 from graphc.linting.finding import Edit, Finding
 from graphc.naming import is_model
@@ -62,11 +61,7 @@ def _edit(path: Path, edits: Sequence[Edit], write: bool) -> Mended:
         difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), str(path), str(path))
     )
     if write and after != before:
-        with tempfile.TemporaryDirectory(prefix=".graphc-", dir=path.parent) as folder:
-            written = Path(folder) / path.name
-            written.write_text(after, encoding="utf-8", newline="")
-            written.chmod(path.stat().st_mode)
-            os.replace(written, path)
+        overwrite(path, after)
     return Mended(str(path), made, diff)
 
 
