@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from graphc.errors import GraphcError
-from graphc.files import overwrite
+from graphc.files import LINE_BREAK, MARK, lines, overwrite
 from graphc.limits import Limits
 from graphc.linting.finding import Edit, Finding
 from graphc.naming import is_model
@@ -67,18 +67,20 @@ def _edit(path: Path, edits: Sequence[Edit], write: bool) -> Mended:
 
 def edited(text: str, edits: Iterable[Edit]) -> tuple[str, int]:
     """The text with these edits, and how many were made: not those whose line has changed or that overlap another."""
-    lines: list[str | None] = list(text.split("\n"))
+    found: list[str | None] = list(lines(text))
+    ends = [*LINE_BREAK.findall(text), ""]
     made = 0
     reach: dict[int, int] = {}  # line: the column that edits of it have come down to
     for edit in sorted(edits, key=lambda each: (each.line, each.start), reverse=True):
-        line = lines[edit.line - 1] if 0 < edit.line <= len(lines) else None
+        line = found[edit.line - 1] if 0 < edit.line <= len(found) else None
         if line is None or line[edit.start - 1 : edit.end - 1] != edit.old or edit.end > reach.get(edit.line, edit.end):
             continue
         changed = line[: edit.start - 1] + edit.new + line[edit.end - 1 :]
-        lines[edit.line - 1] = None if line.strip() and not changed.strip() else changed
+        found[edit.line - 1] = None if line.strip() and not changed.strip() else changed
         reach[edit.line] = edit.start
         made += 1
-    return "\n".join(line for line in lines if line is not None), made
+    kept = "".join(line + end for line, end in zip(found, ends, strict=True) if line is not None)
+    return (MARK if text.startswith(MARK) else "") + kept, made
 
 
 # ---------------------------------------------------------------- models, in a worker

@@ -17,6 +17,7 @@ from typing import Any
 
 from graphc import linting
 from graphc.errors import GraphcError
+from graphc.files import BREAKS, MARK
 from graphc.limits import DEFAULT, Limits
 from graphc.linting import baseline
 from graphc.linting.finding import DIED, FAILED, Finding, at_least
@@ -27,7 +28,7 @@ from graphc.naming import SPECS, is_model, require_source, split_source
 from graphc.runtime.worker import Worker, WorkerDiedError
 
 DEATHS = 3  # of workers over one file, after which the rest of it is not analysed
-SPEC = re.compile(rb"^(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n|---[^\n]*\n)*[\"']?graphc[\"']?\s*:", re.ASCII)
+SPEC = re.compile(rf"{MARK}?(?:(?:[ \t]*(?:#[^{BREAKS}]*)?|---[^{BREAKS}]*)[{BREAKS}])*[\"']?graphc[\"']?\s*:")
 HEAD = 1 << 14  # bytes of a file in which a spec says that it is one
 SKIPPED = frozenset({"node_modules", "__pycache__", "build", "dist"})  # folders, besides hidden ones
 
@@ -143,7 +144,7 @@ def _is_spec(path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open("rb") as stream:
-            return SPEC.match(stream.read(HEAD)) is not None
+            return SPEC.match(stream.read(HEAD).decode("utf-8", "replace")) is not None
     except OSError:
         return False
 

@@ -16,6 +16,7 @@ from graphc import walk
 from graphc.analysis.contents import Contents, contents, is_floating
 from graphc.analysis.intervals import Interval, intervals
 from graphc.errors import GraphcError, Where
+from graphc.files import lines
 from graphc.inference import infer_missing
 from graphc.limits import DEFAULT, Limits
 from graphc.linting.settings import Layer, Settings, of_spec, resolve
@@ -232,8 +233,8 @@ class Subject:
 
     def line(self, file: str, number: int) -> str:
         """A line of a text file, empty where there is none."""
-        lines = self.lines(file)
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        found = self.lines(file)
+        return found[number - 1] if 0 < number <= len(found) else ""
 
     def lines(self, file: str) -> list[str]:
         """The lines of a text file, none where it cannot be read."""
@@ -243,7 +244,7 @@ class Subject:
                     content = stream.read(SPEC_BYTES)
             except (OSError, ValueError):  # ValueError: a NUL in the path
                 content = b""
-            self._lines[file] = [line.rstrip("\r") for line in content.decode("utf-8", "replace").split("\n")]
+            self._lines[file] = lines(content.decode("utf-8", "replace"))
         return self._lines[file]
 
 

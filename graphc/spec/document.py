@@ -21,10 +21,10 @@ from yaml.reader import Reader, ReaderError
 from yaml.scanner import Scanner
 
 from graphc.errors import GraphcError, Note, Where
+from graphc.files import MARK, lines
 from graphc.limits import DEFAULT, Limits
 from graphc.spec.tree import MappingNode, Plain, ScalarNode, SequenceNode, Tree
 
-LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what PyYAML counts as the end of a line
 WORDS: dict[str, Plain] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -78,7 +78,7 @@ def parse(text: str, file: str, limits: Limits = DEFAULT) -> MappingNode:
     number beyond 64 bits) and spec/limit-exceeded (size, depth, nodes, aliases).
     """
     _check_size(len(text), file, limits)
-    return _Document(text.removeprefix("\ufeff"), file, limits).root()
+    return _Document(text.removeprefix(MARK), file, limits).root()
 
 
 def _check_size(size: int, file: str, limits: Limits) -> None:
@@ -93,8 +93,8 @@ def _check_size(size: int, file: str, limits: Limits) -> None:
 
 def _where_at(before: str, file: str) -> Where:
     """The place just after the text `before`."""
-    lines = LINE_BREAK.split(before.removeprefix("\ufeff"))
-    return Where(file, len(lines), len(lines[-1]) + 1, lines[-1])
+    found = lines(before)
+    return Where(file, len(found), len(found[-1]) + 1, found[-1])
 
 
 class _Events(Reader, Scanner, Parser):
@@ -111,7 +111,7 @@ class _Document:
 
     def __init__(self, text: str, file: str, limits: Limits) -> None:
         self.file, self.limits = file, limits
-        self.lines = LINE_BREAK.split(text)
+        self.lines = lines(text)
         self.nodes = self.aliases = 0  # seen so far
         self.flow: list[Where] = []  # where each {...} and [...] that is still open begins
         self.anchors: dict[str, Tree | None] = {}  # None: the anchored value is still open
