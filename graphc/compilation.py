@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from graphc.errors import GraphcError
 from graphc.limits import DEFAULT, Limits
+from graphc.model import warn_of_lost
 from graphc.naming import is_model
 from graphc.pipeline import Pipeline, Record
 from graphc.runtime.equivalence import Report, check
@@ -61,7 +62,8 @@ def compile(
     YAML file of one, or one of the spec's. `params`, `dims`, `seed` and `freeze_inputs` are those of `open_source`.
     With `verify` both models run on ONNX Runtime (`provider` "cpu" or "cuda") and must agree within what the rewrites
     that fired declare; where it refuses the original, that runs on the reference. Raises GraphcError for broken input,
-    a missing provider, or (numerics/output-mismatch) models that do not agree.
+    a missing provider, or (numerics/output-mismatch) models that do not agree. What the file says of training and no
+    model for inference does is a warning.
     """
     if verify:
         require_provider(provider)  # before minutes of work, not after
@@ -76,6 +78,7 @@ def compile(
         check_passes=pipeline is None,
         limits=limits,
     )
+    warn_of_lost(original, "the model that is built")
     aimed = aim.pipeline if aim is not None else None
     passes = next(each for each in (pipeline, aimed, own, DEFAULT_PASSES) if each is not None)
     made = Pipeline(passes, target=aim, before_step=before_step, after_step=after_step)(original.clone())

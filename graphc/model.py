@@ -8,16 +8,15 @@ all the same and reads them as IR 4, which says exactly that, unless `freeze_inp
 from __future__ import annotations
 
 import logging
-import math
 import os
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from operator import mul
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
@@ -26,6 +25,7 @@ from onnx_ir.passes.common import RemoveInitializersFromInputsPass
 from graphc import walk
 from graphc.errors import GraphcError, collect
 from graphc.limits import DEFAULT, Limits
+from graphc.proto import carry_function_types, normalise, uncarried
 from graphc.scan import scan
 from graphc.view import constant_tensor
 
@@ -40,6 +40,7 @@ INLINE_BYTES = 1 << 30
 EXTERNAL_THRESHOLD = 1024
 FLOAT_BYTES = 4  # what ConstantOfShape fills with unless told otherwise
 MAX_SHOWN = 8  # sizes of a shape in an error
+LOST = "graphc.lost"  # in the `meta` of a model that was read
 
 
 def load(path: str | Path, *, freeze_inputs: bool = False, limits: Limits = DEFAULT) -> ir.Model:
@@ -65,11 +66,13 @@ def read(path: str | Path, limits: Limits = DEFAULT) -> ir.Model:
     path = Path(path)
     proto = _parse(path)
     scan(proto, path.parent, limits)
-    _normalise(proto, limits)
+    normalise(proto, limits)
     try:
         model = ir.from_proto(proto)
     except ir.serde.SerdeError as error:
         raise _not_a_model(path, str(_root(error))) from None
+    carry_function_types(proto, model)
+    model.meta[LOST] = tuple(uncarried(proto))
     _resolve_external(model, path.parent)
     _take_as_stored(model)
     model.ir_version = max(model.ir_version, OVERRIDABLE_IR_VERSION)
@@ -85,20 +88,6 @@ def defects(model: ir.Model, limits: Limits = DEFAULT) -> Iterator[GraphcError]:
     yield from _expanding(model, limits)
 
 
-def _normalise(proto: onnx.ModelProto, limits: Limits) -> None:
-    """Spell the default domain one way, and store sparse initializers dense, for onnx_ir drops them.
-
-    Raises GraphcError: spec/limit-exceeded for one that is too large dense, graph/checker-error for a malformed one.
-    """
-    for imports in (proto.opset_import, *(function.opset_import for function in proto.functions)):
-        for opset in imports:
-            opset.domain = "" if opset.domain == "ai.onnx" else opset.domain
-    for graph in _graph_protos(proto):
-        for sparse in graph.sparse_initializer:
-            graph.initializer.append(_dense(sparse, limits))
-        del graph.sparse_initializer[:]
-
-
 def _take_as_stored(model: ir.Model) -> None:
     """An initializer has the type and shape that it is stored with, as ONNX Runtime has it, whatever else is stated."""
     for value in walk.initializers(model):
@@ -107,34 +96,16 @@ def _take_as_stored(model: ir.Model) -> None:
             value.shape = ir.Shape(value.const_value.shape.numpy())
 
 
-def _graph_protos(proto: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    pending = [proto.graph]
-    bodies = [node for function in proto.functions for node in function.node]
-    pending += [graph for node in bodies for graph in _attribute_graphs(node)]
-    while pending:
-        graph = pending.pop()
-        yield graph
-        pending += [inner for node in graph.node for inner in _attribute_graphs(node)]
+def lost(model: ir.Model) -> tuple[str, ...]:
+    """What the file that the model was read from says besides, and no copy of the model does."""
+    found: tuple[str, ...] = model.meta.get(LOST, ())
+    return found
 
 
-def _attribute_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [g for a in node.attribute for g in ([a.g] if a.HasField("g") else a.graphs)]
-
-
-def _dense(sparse: onnx.SparseTensorProto, limits: Limits) -> onnx.TensorProto:
-    name, shape = sparse.values.name, tuple(sparse.dims)
-    values, indices = (ir.serde.deserialize_tensor(part).numpy() for part in (sparse.values, sparse.indices))
-    if min(shape, default=0) < 0 or math.prod(shape) * values.itemsize > limits.weight_bytes:
-        raise GraphcError(f"the sparse initializer '{name}' is too large: {shape}", code="spec/limit-exceeded")
-    dense = np.zeros(shape, values.dtype)
-    try:
-        flat = indices if indices.ndim == 1 else np.ravel_multi_index(tuple(indices.T), shape)
-        dense.reshape(-1)[flat] = values
-    except (ValueError, IndexError) as error:
-        raise GraphcError(
-            f"the sparse initializer '{name}' is malformed: {error}", code="graph/checker-error"
-        ) from None
-    return ir.serde.serialize_tensor(ir.tensor(dense, name=name))
+def warn_of_lost(model: ir.Model, name: str | Path) -> None:
+    """Say that what is made of a model leaves out what is `lost`."""
+    for what in lost(model):
+        warnings.warn(f"{name} is without {what}: graphc does not carry it over", stacklevel=3)
 
 
 def save(model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (), force: bool = False) -> None:
@@ -142,8 +113,8 @@ def save(model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (
 
     Weights of more than INLINE_BYTES in all, or that already lie in a file, go to `<name>.data` beside the model. The
     files in `sources` (what the model was made from), and data files it still reads, are overwritten with `force`
-    only, a symbolic link never. Names and texts of the model are written as they are. Raises GraphcError:
-    run/write-failed, and what `require_writable` raises.
+    only, a symbolic link never. Names and texts of the model are written as they are; what is `lost` is a warning.
+    Raises GraphcError: run/write-failed, and what `require_writable` raises.
     """
     target = Path(path)
     require_writable(target, data_file(target), sources=(*sources, *_read_files(model)), force=force)
@@ -156,6 +127,7 @@ def save(model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (
                 os.replace(file, target.with_name(file.name))
     except OSError as error:
         raise GraphcError(f"cannot write '{target.name}': {error.strerror or error}", code="run/write-failed") from None
+    warn_of_lost(model, target)
 
 
 def require_writable(*files: Path, sources: Iterable[str | Path] = (), force: bool = False) -> None:

@@ -97,4 +97,6 @@ def _fixed(model: ir.Model, sizes: Mapping[str, int]) -> ir.Model:
         if name not in names:
             hint = suggest(name, names) or "all its dimensions are fixed"
             raise GraphcError(f"the model has no dimension '{name}'", code="run/usage", hint=hint)
-    return bind_only(model, sizes)
+    bound = bind_only(model, sizes)
+    bound.meta.update(model.meta)  # what reading the file found, which a clone does not keep
+    return bound

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from typer.testing import CliRunner
 
-from graphc import files
+from graphc import Finding, Fix, Limits, files, load, proto, save
 from graphc.cli import app
 from graphc.errors import GraphcError
 from graphc.linting import mending, run
@@ -104,3 +105,91 @@ def test_a_file_is_replaced_whole_or_not_at_all(here: Path, monkeypatch: pytest.
         files.overwrite(here / "f", "newer")
     assert [path.name for path in here.iterdir()] == ["f"]
     assert (here / "f").read_bytes() == b"new\r\n"
+
+
+# ---------------------------------------------------------------- what a model says besides
+
+
+def identity() -> onnx.ModelProto:
+    """Identity and Relu: what a fix drops, and what it leaves."""
+    text = """<ir_version: 11, opset_import: ["" : 20, "own" : 1]>
+        net (float[N, 4] x) => (float[N, 4] y) { [same] h = Identity (x) [act] y = Relu (h) }"""
+    model: onnx.ModelProto = onnx.parser.parse_model(text)
+    return model
+
+
+def trained() -> onnx.ModelProto:
+    model = identity()
+    model.training_info.add().algorithm.CopyFrom(onnx.parser.parse_graph("step () => () { g = Neg (x) }"))
+    return model
+
+
+def add_function(model: onnx.ModelProto, overload: str = "") -> onnx.FunctionProto:
+    """own.F, which says what type its input has."""
+    function: onnx.FunctionProto = model.functions.add(name="F", domain="own", overload=overload, input="a", output="b")
+    function.node.add(op_type="Relu", input="a", output="b")
+    function.opset_import.add(version=20)
+    function.value_info.add(name="a").type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    return function
+
+
+def mend(file: str, node: str = "same", *passes: str, unsafe: bool = False) -> mending.Mended:
+    """What is done for a finding at a node of a model."""
+    fix = Fix("run", passes=passes or ("drop-identity",))
+    found = Finding("graph/no-op-chain", "warning", "", node=node, fix=fix, file=file)
+    (only,) = mending.mend([found], unsafe=unsafe, write=True, limits=Limits())
+    return only
+
+
+def test_a_fix_loses_no_training(here: Path) -> None:
+    """training_info has no place in onnx_ir's model: the file stays as it is, and the reason is told."""
+    onnx.save(trained(), "net.onnx")
+    before = (here / "net.onnx").read_bytes()
+    assert "it would lose its training (training_info)" in mend("net.onnx").refused
+    assert (here / "net.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize("dims", [[], ["--dim", "N=2"]])
+def test_a_build_says_that_it_leaves_the_training_out(here: Path, dims: list[str]) -> None:
+    onnx.save(trained(), "net.onnx")
+    done = CliRunner().invoke(app, ["build", "net.onnx", "-o", "out.onnx", *dims])
+    assert done.exit_code == 0
+    assert "is without its training (training_info)" in done.stderr
+    onnx.save(identity(), "net.onnx")
+    assert "warning" not in CliRunner().invoke(app, ["build", "net.onnx", "-o", "out.onnx", *dims]).stderr
+
+
+def test_a_model_that_is_loaded_and_saved_says_what_it_lost(here: Path) -> None:
+    onnx.save(trained(), "net.onnx")
+    with pytest.warns(UserWarning, match="copy.onnx is without its training"):
+        save(load("net.onnx"), "copy.onnx")
+
+
+def test_what_is_there_twice_is_not_lost_silently() -> None:
+    model = identity()
+    for number in (1, 2):
+        add_function(model)
+        model.metadata_props.add(key="who")
+        model.graph.initializer.add(name="w", dims=[1], data_type=onnx.TensorProto.FLOAT, float_data=[number])
+    assert list(proto.uncarried(model)) == [
+        "all but one function 'own.F' of 2",
+        "all but one metadata 'who' of 2",
+        "all but one initializer 'w' of 2",
+    ]
+
+
+def test_a_copy_of_a_model_says_all_that_the_model_says(here: Path) -> None:
+    """Texts, metadata, quantisation, devices, overloads of functions with the types of their inputs."""
+    model = identity()
+    model.doc_string, model.producer_name, model.domain, model.model_version = "a net", "p", "d", 3
+    functions = [add_function(model, overload) for overload in ("one", "two")]
+    for holder in (model, model.graph, model.graph.node[1], *functions):
+        holder.metadata_props.add(key="who", value="I")
+    model.graph.input[0].doc_string = functions[0].doc_string = "a text"
+    annotation = model.graph.quantization_annotation.add(tensor_name="y")
+    annotation.quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="h")
+    model.configuration.add(name="two", num_devices=2)
+    model.graph.node[1].device_configurations.add(configuration_id="two", pipeline_stage=1)
+    onnx.save(model, "net.onnx")
+    save(load("net.onnx"), "copy.onnx")
+    assert sorted(str(onnx.load("copy.onnx")).split()) == sorted(str(model).split())

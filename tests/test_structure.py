@@ -23,7 +23,7 @@ LAYERS = (  # of graphc: every part of it, and each imports only what stands bef
     "axis view convolution",
     "folding inference metadata registry",
     "costs ops",
-    "external scan model",
+    "external proto scan model",
     "splice price tape rewriting",
     "cases",
     "runtime spec",

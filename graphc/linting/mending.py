@@ -98,12 +98,14 @@ def _rewrite(file: str, passes: Sequence[str], wanted: int, write: bool, limits:
 def main(request: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """The worker's side: run the passes, compare the models on ONNX Runtime, write. What went wrong is `refused`."""
     from graphc.compilation import compile
-    from graphc.model import load, save
+    from graphc.model import load, lost, save
 
     file, passes = request["file"], request["passes"]
     limits = Limits(**request["limits"])
     try:
         model = load(file, limits=limits)
+        for what in lost(model):
+            raise GraphcError(f"it would lose {what}, which graphc does not carry over", code="run/usage")
         made = compile(model, pipeline=",".join(passes), limits=limits)
         if request["write"]:
             save(made.model, file, sources=[file], force=True)
