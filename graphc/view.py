@@ -160,7 +160,10 @@ class View:
         if attribute.is_ref():
             return False
         declared = self.schema.attributes.get(attribute.name) if self.schema else None
-        return declared is not None and bool(_default(declared) == _python(attribute.value))
+        if declared is None:
+            return False
+        default = _default(self.op_type, self.node.domain, self.opset, attribute.name)
+        return bool(default == _python(attribute.value))
 
     def _position(self, name: str, kind: str) -> int:
         if self.schema is None:
