@@ -126,6 +126,7 @@ STRINGS = {
     "direction": ("forward", "reverse", "bidirectional"),
     "coordinate_transformation_mode": ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"),
 }
+FLAGS = frozenset({"saturate"})  # 0 or 1; for another number ONNX Runtime leaves the result of a Cast unwritten
 
 
 def _attributes(case: Case) -> Iterator[Neighbour]:
@@ -144,7 +145,7 @@ def _other_values(node: ir.Node, name: str, declared: onnx.defs.OpSchema.Attribu
     rank = next((len(v.shape) - 2 for v in node.inputs if v is not None and v.shape is not None), 2)
     given = node.attributes[name].value if name in node.attributes else None
     if kind == "INT":
-        yield from {0, 1, 2, -1} - {given}
+        yield from ({0, 1} if name in FLAGS else {0, 1, 2, -1}) - {given}
     elif kind == "FLOAT":
         yield from {0.0, 0.5, 3.0} - {given}
     elif kind == "INTS" and given:
