@@ -20,7 +20,7 @@ from graphc import CaseBuilder, Problem, Subject, lint
     fix="remove-unused-nodes",
 )
 def dead_node(subject: Subject) -> Iterator[Problem]:
-    if subject.is_model:
+    if subject.is_model and subject.model.graph.outputs:  # without any, everything is dead, and `no-output` says why
         for graph, _ in subject.graphs:
             yield from _dead(graph)
 
