@@ -35,6 +35,8 @@ def conv_channel_mismatch(conv: View) -> str | None:
         conv.attr("group"),
         numbers[0] if numbers is not None and len(numbers) == 1 else None,
     )
+    if conflict is None and numbers is not None and len(numbers) != 1:
+        return f"the bias has {len(numbers)} axes, and is one number for each channel"
     return conflict or _stated(conv, weights[2:])
 
 
