@@ -30,8 +30,9 @@ TYPED_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double
 def scan(model: onnx.ModelProto, directory: Path, limits: Limits) -> None:
     """Refuse a model that is too large once expanded, or whose tensors are not what they declare.
 
-    Raises GraphcError: run/not-a-model, security/nesting, security/expansion-bomb, security/tensor-larger-than-file,
-    spec/limit-exceeded, and what `external.check_external` raises.
+    Raises GraphcError: run/not-a-model, graph/checker-error (an attribute given twice), security/nesting,
+    security/expansion-bomb, security/tensor-larger-than-file, spec/limit-exceeded, and what `external.check_external`
+    raises.
     """
     _check_texts(model)
     _check_versions(model)
@@ -106,6 +107,7 @@ class _Body:
     def read(self, nodes: Iterable[onnx.NodeProto]) -> _Body:
         for node in nodes:
             self.calls[_domain(node.domain), node.op_type, node.overload] += 1
+            _check_attributes(node)
             self.attributes(node.attribute)
         return self
 
@@ -120,6 +122,19 @@ class _Body:
         for graph in _graphs(attributes):
             self.graph(graph)
         return self
+
+
+def _check_attributes(node: onnx.NodeProto) -> None:
+    """A node has each attribute once: of two, onnx_ir would keep one, and ONNX Runtime refuses the model."""
+    names = [attribute.name for attribute in node.attribute]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise GraphcError(
+            f"node '{node.name}' ({node.op_type}) has the attribute '{twice}' twice",
+            code="graph/checker-error",
+            node=node.name,
+            hint="remove the one that is not meant",
+        )
 
 
 def _parts(tensors: Iterable[onnx.SparseTensorProto]) -> Iterator[onnx.TensorProto]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -179,3 +180,14 @@ def test_words_are_those_of_attributes() -> None:
             assert name in schema.attributes
             default = schema.attributes[name].default_value.s.decode()
             assert not default or any(default in words for _, *words in changes), (op_type, name)
+
+
+def test_an_attribute_given_twice_is_found(tmp_path: Path) -> None:
+    """Of two attributes of one name onnx_ir would keep one, and ONNX Runtime refuses the model."""
+    proto = ir.to_proto(model_of("Softmax", [of(2, 3)], {"axis": 1}))
+    proto.graph.node[0].attribute.add(name="axis", type=onnx.AttributeProto.INT, i=0)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(proto.SerializeToString())
+    (found,) = findings(path)
+    assert (found.lint, found.node) == ("graph/checker-error", "node")
+    assert found.message == "node 'node' (Softmax) has the attribute 'axis' twice"

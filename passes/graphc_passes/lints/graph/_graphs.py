@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from graphc import Case, InferenceError, Operand, Subject, infer_anew, save, schema_of
 
+RUNTIME = "com.microsoft"  # and those below it: ONNX Runtime takes them for imported
 STANDARD = frozenset({"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training"})
 SHOWN = 3  # names in a message
 
@@ -35,6 +36,11 @@ def is_local(model: ir.Model, node: ir.Node) -> bool:
     return node.op_identifier() in model.functions
 
 
+def is_unimported(node: ir.Node, opsets: Mapping[str, int]) -> bool:
+    """Whether a node is of a domain besides ONNX's own of which no opset is imported, as no runtime accepts."""
+    return bool(node.domain) and node.domain not in opsets and not node.domain.startswith(RUNTIME)
+
+
 def schema_at(node: ir.Node, opsets: Mapping[str, int]) -> onnx.defs.OpSchema | None:
     """What ONNX declares of the operator in the opset that is imported; None where it knows none, or none is."""
     opset = opsets.get(node.domain)
@@ -58,12 +64,12 @@ def some(names: list[str]) -> str:
     return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
 
 
-def one_node(folder: Path, op_type: str, *, domain: str = "", opset: int = 20) -> Path:
+def one_node(folder: Path, op_type: str, *, domain: str = "", opset: int = 20, imported: bool = True) -> Path:
     """A file with one node that need not be any that ONNX has, for a case."""
     model = Case("one node", lambda g: g.Relu(g.input(1, 3, 8, 8))).model()
     (node,) = model.graph
     node.op_type, node.domain, node.name = op_type, domain, op_type.lower()
-    model.graph.opset_imports.update({"": opset, domain: opset if not domain else 1})
+    model.graph.opset_imports.update({"": opset, **({domain: 1} if domain and imported else {})})
     path = folder / "net.onnx"
     save(model, path)
     return path

@@ -13,7 +13,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from graphc import Problem, Subject, lint
-from graphc_passes.lints.graph._graphs import STANDARD, is_local, nodes, one_node
+from graphc_passes.lints.graph._graphs import STANDARD, is_local, is_unimported, nodes, one_node
 
 
 @lint(
@@ -25,8 +25,8 @@ def contrib_domain(subject: Subject) -> Iterator[Problem]:
     if (subject.settings.target or "").startswith("ort-"):
         return  # whether that runtime has them is for the lints of targets
     found: dict[str, list[ir.Node]] = defaultdict(list)
-    for node, _ in nodes(subject):
-        if node.domain not in STANDARD and not is_local(subject.model, node):
+    for node, opsets in nodes(subject):
+        if node.domain not in STANDARD and not is_local(subject.model, node) and not is_unimported(node, opsets):
             found[node.domain].append(node)
     for domain, those in found.items():
         counts = Counter(node.op_type for node in those)

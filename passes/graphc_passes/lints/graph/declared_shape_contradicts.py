@@ -20,6 +20,7 @@ from graphc_passes.lints.graph._graphs import inferred
     help="remove the shapes that the file states, and infer them again",
 )
 def declared_shape_contradicts(subject: Subject) -> Iterator[Problem]:
+    yield from _weights(subject)
     declared = subject.declared
     for node, found in inferred(subject):
         if isinstance(found, InferenceError):
@@ -34,6 +35,15 @@ def declared_shape_contradicts(subject: Subject) -> Iterator[Problem]:
             message = f"'{value.name}' is stated to be {stated}, and this {node.op_type} makes {made}"
             is_type = stated is value.type  # no runtime loads a model with a wrong one
             yield Problem(message, at=node, severity="error" if is_type else None)
+
+
+def _weights(subject: Subject) -> Iterator[Problem]:
+    """Weights that are stated as inputs of another shape, with which ONNX Runtime opens no model."""
+    for value in subject.model.graph.inputs if subject.is_model else ():
+        stored = value.const_value
+        if stored is not None and not _agree(value.shape, ir.Shape(stored.shape.numpy())):
+            message = f"'{value.name}' is stated to be {value.shape}, and stored as {list(stored.shape.numpy())}"
+            yield Problem(message, at=value, severity="error")
 
 
 def _agree(stated: ir.Shape | None, found: ir.Shape | None) -> bool:
@@ -60,6 +70,13 @@ def of_another_input(g: CaseBuilder) -> object:
 @declared_shape_contradicts.bad
 def of_another_rank(g: CaseBuilder) -> object:
     return _two_nodes(g, ir.Shape([1, 48]))
+
+
+@declared_shape_contradicts.bad(ignore=["graph/initializer-is-input"])
+def weights_of_another_shape(g: CaseBuilder) -> object:
+    weights = g.overridable(g.weight(4))
+    weights.shape = ir.Shape([2, 2])
+    return g.Relu(g.Reshape(weights, g.constant([4])))
 
 
 @declared_shape_contradicts.good

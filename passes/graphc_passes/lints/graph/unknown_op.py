@@ -1,6 +1,7 @@
 """An operator that ONNX does not have in the opset that the model imports, and the model does not define.
 
-Why    nothing can run it. It is misspelt, of a later opset than the model says, or a function that was lost.
+Why    nothing can run it. It is misspelt, of a later opset than the model says, or a function that was lost. Of a
+       domain whose opset the model does not import, it does not even say which operator is meant.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import onnx
 import onnx_ir as ir
 
 from graphc import Problem, Subject, lint
-from graphc_passes.lints.graph._graphs import STANDARD, is_local, nodes, one_node, schema_at
+from graphc_passes.lints.graph._graphs import STANDARD, is_local, is_unimported, nodes, one_node, schema_at
 
 
 @lint(category="graph", severity="error", help="import the opset that has it, or mend its name")
 def unknown_op(subject: Subject) -> Iterator[Problem]:
     for node, opsets in nodes(subject):
-        if node.domain not in STANDARD or node.domain not in opsets or is_local(subject.model, node):
+        if is_local(subject.model, node):
             continue
-        if schema_at(node, opsets) is None:
+        if is_unimported(node, opsets):
+            yield Problem(f"'{node.op_type}' is of '{node.domain}', of which the model imports no opset", at=node)
+        elif node.domain in STANDARD and node.domain in opsets and schema_at(node, opsets) is None:
             yield Problem(_said(node, opsets), at=node, help=_nearest(node))
 
 
@@ -62,6 +65,11 @@ def misspelt(folder: Path) -> Path:
 @unknown_op.bad
 def of_a_later_opset(folder: Path) -> Path:
     return one_node(folder, "Swish")
+
+
+@unknown_op.bad
+def of_a_domain_that_is_not_imported(folder: Path) -> Path:
+    return one_node(folder, "Align", domain="com.example", imported=False)
 
 
 @unknown_op.good
