@@ -51,6 +51,7 @@ from .linting.finding import Finding as Finding
 from .linting.finding import Fix as Fix
 from .linting.finding import Problem as Problem
 from .linting.lint import Lint as Lint
+from .linting.lint import NotAsked as NotAsked
 from .linting.lint import lint as lint
 from .linting.lint import lints as lints
 from .linting.lint import reported as reported

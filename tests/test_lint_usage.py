@@ -66,6 +66,30 @@ def test_what_only_a_run_shows_is_told_once() -> None:
     assert not _told("gather.onnx")
 
 
+UPSCALER = """
+graphc: 1
+inputs: {x: "f32[1, 4, 8, 8]"}
+outputs: [y]
+nodes:
+  - {id: y, conv_transpose: {out: 4, k: 4, stride: 2}} # graphc: ignore[LINT] it is as in the paper
+"""
+
+
+@pytest.mark.parametrize(
+    "lint", ["convolution/transposed-on-portable", "target/provider-fallback", "cost/memory-bound"]
+)
+def test_a_suppression_is_not_unused_where_nobody_asked(lint: str) -> None:
+    Path("net.yaml").write_text(UPSCALER.replace("LINT", lint), encoding="utf-8")
+    assert not _told("net.yaml")
+
+
+def test_a_suppression_is_unused_where_somebody_asked_for_nothing() -> None:
+    Path("net.yaml").write_text(UPSCALER.replace("LINT", "target/dtype-unsupported"), encoding="utf-8")
+    assert not _told("net.yaml")
+    (found,) = _told("net.yaml", "--target", "ort-cpu")
+    assert found["name"] == "run/unused-suppression"
+
+
 def _told(*arguments: str) -> list[dict[str, str]]:
     done = CliRunner().invoke(app, ["lint", *arguments, "--output-format", "json"])
     found: list[dict[str, str]] = json.loads(done.stdout)["findings"]

@@ -9,20 +9,21 @@ import onnx_ir as ir
 from graphc.analysis.cost_baseline import CostBaseline
 from graphc.analysis.cost_report import CostReport
 from graphc.errors import GraphcError
+from graphc.linting.lint import NotAsked
 from graphc.linting.subject import Subject
 from graphc.naming import split_source
 from graphc.runtime.sizes import required
 
 
-def kept_and_new(subject: Subject) -> tuple[CostBaseline, CostBaseline] | None:
-    """What was kept and what is now; None where the settings name no `cost-baseline`.
+def kept_and_new(subject: Subject) -> tuple[CostBaseline, CostBaseline]:
+    """What was kept and what is now. Raises NotAsked where the settings name no `cost-baseline`.
 
     It names a file, or a folder that has one of each source: `can@can24.json`, `model.json`. Raises GraphcError as
     `CostBaseline.read`, and (run/not-analysed) where the two are not of one network at one size.
     """
     path = subject.resolved.path("cost_baseline", subject.source)
     if path is None:
-        return None
+        raise NotAsked
     kept = CostBaseline.read(path / f"{_stem(subject.source)}.json" if path.is_dir() else path)
     new = CostBaseline.of(_report(subject, kept))
     if kept.inputs != new.inputs:

@@ -13,7 +13,7 @@ from graphc.errors import GraphcError, Where
 from graphc.limits import DEFAULT, Limits
 from graphc.linting.finding import FAILED, NOT_ANALYSED, Finding, Fix, Problem
 from graphc.linting.identity import content_of, path_of
-from graphc.linting.lint import Lint, LintCase, find_lint, lints, selected
+from graphc.linting.lint import Lint, LintCase, NotAsked, find_lint, lints, selected
 from graphc.linting.messages import READING, Examined
 from graphc.linting.settings import DEFAULTS, Layer, Settings, checked
 from graphc.linting.subject import Subject, of_model, opened_with_variants
@@ -63,7 +63,7 @@ def examined(
     names: set[str] = set()
     for subject in subjects:
         looking = [each for each in chosen(subject.settings, asked) if each.name not in skip]
-        names |= {each.name for each in looking}
+        looked = {each.name for each in looking}
         kept = found if subject.has_model else fatal
         said = {_key(finding) for finding in (*found, *fatal)}  # of an earlier variant
         yield READING
@@ -71,7 +71,12 @@ def examined(
         for each in looking:
             if each.look is not None:
                 yield each.name
-                steps += look(subject, each, {other.name for other in looking})
+                try:
+                    for finding in look(subject, each, {other.name for other in looking}):
+                        steps.append(finding)
+                except NotAsked:
+                    looked.discard(each.name)
+        names |= looked
         fresh = [finding for finding in steps if _key(finding) not in said]
         if subject.has_model:
             fresh = list(ordered(subject, (under(each, subject.settings) for each in fresh)))
@@ -144,13 +149,15 @@ def require_selectors(layers: Iterable[Layer]) -> None:
 
 
 def look(subject: Subject, lint: Lint, looking: Collection[str] = ()) -> Iterator[Finding]:
-    """What one lint finds. It raises nothing: where it cannot finish, that is the finding, unless reading the subject
-    said why, or one of the lints that are `looking` too is there to say it."""
+    """What one lint finds. Where it cannot finish, that is the finding, unless reading the subject said why, or one of
+    the lints that are `looking` too is there to say it. Raises NotAsked, and nothing else."""
     if not lint.can_look(subject):
         return
     try:
         for problem in lint.problems(subject):
             yield _finding(subject, lint, problem)
+    except NotAsked:
+        raise
     except (Refusal, GraphcError) as unreadable:
         if not _is_said(subject, unreadable, looking):
             yield _finding(subject, lint, Problem(_told(unreadable), unfinished=True))

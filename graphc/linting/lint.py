@@ -15,7 +15,8 @@
     duplicate_key = reported("spec/duplicate-key", help="remove one of the two")     # said by what reads the file
 
 A lint is named after the defect, as `category/defect`; the function's name is the defect and its file's stem. Where it
-cannot finish it raises Refusal or GraphcError, and the finding is `run/not-analysed`, never silence. Its cases are
+cannot finish it raises Refusal or GraphcError, and the finding is `run/not-analysed`, never silence; where the settings
+do not ask for it, NotAsked. Its cases are
 small inputs that it finds (`@checkerboard.bad`) and does not find (`@checkerboard.good`): functions of a CaseBuilder
 that make a model, of nothing that return a spec's text, or of a folder in which they write the file that they return.
 """
@@ -46,6 +47,13 @@ Found = Problem | str | None
 NodeLook = Callable[[View], Found]
 SubjectLook = Callable[["Subject"], Iterable[Problem]]
 Build = Callable[[CaseBuilder], Any] | Callable[[], str] | Callable[[Path], Path]
+
+
+class NotAsked(Exception):  # noqa: N818 - an answer, not an error
+    """What a look says that the settings do not ask for, or not for all of: a target, a device, a run.
+
+    What was not looked for is not missed either: no suppression of it is unused, no entry of a baseline stale.
+    """
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,8 @@ class Lint:
         return self.look is not None and there
 
     def problems(self, subject: Subject) -> Iterator[Problem]:
-        """What it finds in a subject that it can look at. Raises Refusal, GraphcError where it cannot finish."""
+        """What it finds in a subject that it can look at. Raises Refusal, GraphcError where it cannot finish, NotAsked
+        where the settings do not ask for it."""
         assert self.look is not None
         if self.on == "node":
             for node, opset in subject.nodes(*self.roots):

@@ -6,16 +6,19 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
-from graphc import Fix, Problem, Rewrite, Subject, find_target
+from graphc import Fix, NotAsked, Problem, Rewrite, Subject, find_target
 from graphc_passes.nodes.deployed import deployed
 
 PORTABLE = "portable"
 
 
 def forbidden(subject: Subject, op_type: str, why: str) -> Iterator[tuple[ir.Node, int]]:
-    """The nodes of an operator that the target forbids for this reason, with their opsets; if the settings name it."""
+    """The nodes of an operator that the target forbids for this reason, with their opsets.
+
+    Raises NotAsked where the settings name another target, or none.
+    """
     if subject.settings.target != PORTABLE:
-        return
+        raise NotAsked
     target = find_target(PORTABLE, subject.limits)
     for node, opset in deployed(subject, op_type):
         if any(what == why for _, what in target.forbids(node, opset)):

@@ -26,8 +26,6 @@ PRECISIONS = {"FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16"}
 )
 def memory_bound(subject: Subject) -> Iterator[Problem]:
     device = graphc.device_of(subject)
-    if device is None:
-        return
     precision = _precision(subject)
     report = subject.cost(dims=graphc.preferred_of(subject))
     multiplying = {node.name for node in report.nodes if node.forward.mac}

@@ -45,9 +45,8 @@ def optimizer_state(subject: Subject) -> Iterator[Problem]:
 
 
 def _memory(subject: Subject) -> int | None:
-    device = graphc.device_of(subject)
     budget: int | None = subject.settings.budgets.training_memory
-    return budget if budget is not None else device.memory_bytes if device is not None else None
+    return budget if budget is not None else graphc.device_of(subject).memory_bytes
 
 
 @optimizer_state.bad

@@ -25,11 +25,8 @@ TOLD = 3  # of the measures that grew
     help="undo what made it dearer, or keep the new costs: graphc cost SOURCE --format json -o FILE",
 )
 def regression(subject: Subject) -> Iterator[Problem]:
-    found = graphc.kept_and_new(subject)
-    if found is None:
-        return
+    kept, new = graphc.kept_and_new(subject)
     tolerance = subject.settings.cost_tolerance
-    kept, new = found
     grown = sorted(kept.grown(new, tolerance), key=lambda each: -each.percent)
     if not grown:
         return

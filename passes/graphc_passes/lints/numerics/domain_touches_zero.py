@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 import graphc
-from graphc import CaseBuilder, Problem, Subject, lint
+from graphc import CaseBuilder, NotAsked, Problem, Subject, lint
 
 DIVISOR = {"Log": 0, "Reciprocal": 0, "Div": 1}  # the input that is not to be 0
 
@@ -36,13 +36,14 @@ def domain_touches_zero(subject: Subject) -> Iterator[Problem]:
             maker = value.producer()
             by = f"{maker.op_type} '{maker.name}'" if maker is not None else f"'{value.name}'"
             yield Problem(f"its {what} comes from {by}, which reaches 0", at=node)
-    if subject.settings.run:
-        bad: dict[str, list[str]] = {}
-        for kind, output in graphc.extremes(subject):
-            bad.setdefault(output, []).append(kind)
-        for output, kinds in bad.items():
-            help = "find the first value that is not finite, and keep its operator's input in its domain"
-            yield Problem(f"run on {', '.join(kinds)}, output '{output}' is not finite", help=help)
+    if not subject.settings.run:
+        raise NotAsked  # for what only a run shows
+    bad: dict[str, list[str]] = {}
+    for kind, output in graphc.extremes(subject):
+        bad.setdefault(output, []).append(kind)
+    for output, kinds in bad.items():
+        help = "find the first value that is not finite, and keep its operator's input in its domain"
+        yield Problem(f"run on {', '.join(kinds)}, output '{output}' is not finite", help=help)
 
 
 def _fed(subject: Subject) -> set[ir.Value]:

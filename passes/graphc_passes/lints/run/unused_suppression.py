@@ -28,7 +28,7 @@ def above_an_item() -> str:
         inputs: {x: "f32[1, 3, 8, 8]"}
         outputs: [y]
         nodes:
-          # graphc: ignore[convolution] as in the paper
+          # graphc: ignore[graph] as in the paper
           - {id: y, relu: {}}
     """
 
@@ -52,7 +52,7 @@ def by_a_glob() -> str:
         outputs: [y]
         nodes:
           - {id: y, relu: {}}
-        lint: {per-node-ignores: {"body*": [convolution]}}
+        lint: {per-node-ignores: {"body*": [graph]}}
     """
 
 

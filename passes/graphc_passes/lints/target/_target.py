@@ -11,6 +11,7 @@ from graphc import (
     Fix,
     GraphcError,
     Lack,
+    NotAsked,
     Partition,
     Problem,
     Rewrite,
@@ -25,10 +26,13 @@ CPU = "CPUExecutionProvider"
 
 
 def provider(subject: Subject) -> str | None:
-    """The provider of ONNX Runtime that is the target: that of `ort-...`, or of the spec's own target."""
+    """The provider of ONNX Runtime that is the target: that of `ort-...`, or of the spec's own target.
+
+    Raises NotAsked where the settings name no target.
+    """
     name = subject.settings.target
     if name is None:
-        return None
+        raise NotAsked
     own = subject.network.spec.targets.get(name) if subject.network is not None else None
     return own.ep if own is not None else providers().get(name)
 
@@ -50,13 +54,20 @@ def _parted(subject: Subject) -> Partition | None:
         return None
 
 
+def placed(subject: Subject) -> Partition:
+    """Where the nodes run on the provider that is the target. Raises NotAsked where none is, or it is not installed."""
+    found = parted(subject)
+    if found is None:
+        raise NotAsked
+    return found
+
+
 def file_target(subject: Subject) -> Target | None:
     """The target if it is one of graphc's own or of a YAML file; one that is not known, `spec/unknown-target` says."""
-    name = subject.settings.target
-    if name is None or provider(subject) is not None:
+    if provider(subject) is not None:
         return None
     try:
-        return find_target(name, subject.limits)
+        return find_target(subject.settings.target or "", subject.limits)
     except GraphcError as error:
         if error.code != "spec/unknown-target":
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphc import Problem, Subject, lint
+from graphc import NotAsked, Problem, Subject, lint
 from graphc_passes.lints.graph._graphs import sizes
 from graphc_passes.lints.target._target import file_target
 
@@ -21,7 +21,9 @@ from graphc_passes.lints.target._target import file_target
 )
 def dynamic_dim(subject: Subject) -> Iterator[Problem]:
     target = file_target(subject)
-    if target is None or target.dynamic:
+    if target is None:
+        raise NotAsked
+    if target.dynamic:
         return
     for value in subject.model.graph.inputs:
         if not value.is_initializer() and None in (sizes(value) or ()):

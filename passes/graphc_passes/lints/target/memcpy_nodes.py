@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from graphc import Problem, Subject, lint
 from graphc_passes.lints.graph._graphs import some
-from graphc_passes.lints.target._target import parted
+from graphc_passes.lints.target._target import placed
 
 
 @lint(
@@ -20,8 +20,8 @@ from graphc_passes.lints.target._target import parted
     shown_by="tests/test_lints_target.py: which kernels there are depends on the installed ONNX Runtime",
 )
 def memcpy_nodes(subject: Subject) -> Iterator[Problem]:
-    found = parted(subject)
-    if found is not None and found.copies:
+    found = placed(subject)
+    if found.copies:
         names = some([value.name or "" for value in found.copies])
         count = len(found.copies)
         message = f"{count} values are copied between {found.provider} and the CPU in every run: {names}"

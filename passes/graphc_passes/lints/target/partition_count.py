@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphc import Problem, Subject, lint
-from graphc_passes.lints.target._target import parted
+from graphc_passes.lints.target._target import placed
 
 MOST = 4  # a few heads and tails are what most models keep on the CPU
 
@@ -21,6 +21,6 @@ MOST = 4  # a few heads and tails are what most models keep on the CPU
     shown_by="tests/test_lints_target.py: which kernels there are depends on the installed ONNX Runtime",
 )
 def partition_count(subject: Subject) -> Iterator[Problem]:
-    found = parted(subject)
-    if found is not None and found.count > MOST:
+    found = placed(subject)
+    if found.count > MOST:
         yield Problem(f"{found.provider} runs it in {found.count} parts", measured=found.count, limit=MOST)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from graphc import Problem, Subject, lint
-from graphc_passes.lints.target._target import parted
+from graphc_passes.lints.target._target import placed
 
 
 @lint(
@@ -20,8 +20,8 @@ from graphc_passes.lints.target._target import parted
     shown_by="tests/test_lints_target.py: which kernels there are depends on the installed ONNX Runtime",
 )
 def provider_fallback(subject: Subject) -> Iterator[Problem]:
-    found = parted(subject)
-    if found is None or not found.left:
+    found = placed(subject)
+    if not found.left:
         return
     counts = Counter(each.lack.what for each in found.left if each.lack is not None)
     reasons = ", ".join(f"{what} ({count})" if count > 1 else what for what, count in counts.most_common())

@@ -25,7 +25,7 @@ from graphc import Problem, Subject, lint
 def memory_exceeds_target(subject: Subject) -> Iterator[Problem]:
     device = graphc.device_of(subject)
     network = subject.expanded
-    if device is None or device.memory_bytes is None or network.training is None:
+    if device.memory_bytes is None or network.training is None:
         return
     memory = graphc.training_cost(subject, graphc.preferred_of(subject)).memory
     if memory.peak_training > device.memory_bytes:
