@@ -40,6 +40,7 @@ FAILURE = "it fails here"  # begins the reason where a construction raised somet
 Construction = Callable[..., Any]
 
 _waived: ContextVar[frozenset[str]] = ContextVar("waived", default=frozenset())
+_spared: ContextVar[Callable[[str, ir.Node], bool]] = ContextVar("spared", default=lambda rewrite, node: False)
 
 
 def require(condition: object, reason: str, *, conservative: str = "") -> None:
@@ -60,6 +61,16 @@ def waive(*reasons: str) -> Iterator[None]:
         yield
     finally:
         _waived.reset(token)
+
+
+@contextmanager
+def spare(spared: Callable[[str, ir.Node], bool]) -> Iterator[None]:
+    """Inside the block no rewrite of that name takes a node for which `spared(name, node)` is true."""
+    token = _spared.set(spared)
+    try:
+        yield
+    finally:
+        _spared.reset(token)
 
 
 @dataclass(frozen=True)
@@ -177,7 +188,10 @@ class Rewrite:
     def _propose(self, view: View, tape: Tape, options: Mapping[str, Any], cheaper: Judge) -> splice.Proposal:
         keywords = {name: value for name, value in options.items() if name != "when"}
         result = self.construct(view, tape, **keywords)
+        spared = _spared.get()
         for seen in view.trail:
+            if spared(self.name, seen.node):
+                raise Refusal(f"{seen.op_type} '{seen.node.name}' is to stay as it is")
             for leftover in seen.unread():
                 raise Refusal(leftover)
         proposal = splice.Proposal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
-from graphc import Finding, Fix, Limits, files, load, proto, save
+from graphc import Case, CaseBuilder, Finding, Fix, Limits, files, load, proto, save
 from graphc.cli import app
 from graphc.errors import GraphcError
 from graphc.linting import mending, run
@@ -193,3 +194,60 @@ def test_a_copy_of_a_model_says_all_that_the_model_says(here: Path) -> None:
     onnx.save(model, "net.onnx")
     save(load("net.onnx"), "copy.onnx")
     assert sorted(str(onnx.load("copy.onnx")).split()) == sorted(str(model).split())
+
+
+# ---------------------------------------------------------------- what is suppressed
+
+
+def two_norms(g: CaseBuilder) -> object:
+    x = g.input(1, 4, 8, 8)
+    for _ in range(2):
+        conv = g.Conv(x, g.weight(4, 4, 3, 3), pads=(1, 1, 1, 1))
+        x = g.Relu(g.BatchNormalization(conv, *(g.weight(4, low=0.5) for _ in range(4))))
+    return x
+
+
+def norms() -> list[str]:
+    """The norms that the model still has."""
+    return [node.name for node in onnx.load("net.onnx").graph.node if node.op_type == "BatchNormalization"]
+
+
+def kept_by_a_config(first: str) -> list[str]:
+    Path("graphc.toml").write_text(
+        f'[lint.per-node-ignores]\n"{first}" = ["convolution/unfolded-batchnorm"]\n', encoding="utf-8"
+    )
+    return []
+
+
+def kept_by_a_baseline(first: str) -> list[str]:
+    assert lint("net.onnx", "--baseline", "known.json", "--write-baseline").exit_code == 0
+    known = json.loads(Path("known.json").read_text("utf-8"))
+    known["findings"] = [each for each in known["findings"] if each["node"] == first]
+    Path("known.json").write_text(json.dumps(known), encoding="utf-8")
+    return ["--baseline", "known.json"]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("kept", [kept_by_a_config, kept_by_a_baseline])
+def test_a_fix_leaves_what_is_suppressed_or_known(kept: Callable[[str], list[str]]) -> None:
+    save(Case("two norms", two_norms).model(), "net.onnx")
+    first, _ = norms()
+    flags = kept(first)
+    assert "fixed 1 finding" in lint("net.onnx", "--fix", *flags).stderr
+    assert norms() == [first]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_pass_over_all_nodes_is_not_run_where_one_of_them_is_suppressed() -> None:
+    """remove-unused-nodes cannot leave one that is dead as it is."""
+    save(Case("two dead nodes", two_dead_nodes).model(), "net.onnx")
+    dead = [node.name for node in onnx.load("net.onnx").graph.node if node.op_type == "Neg"]
+    Path("graphc.toml").write_text(f'[lint.per-node-ignores]\n"{dead[0]}" = ["graph/dead-node"]\n', encoding="utf-8")
+    assert "not fixed: remove-unused-nodes is a pass over all nodes" in lint("net.onnx", "--fix").stderr
+    assert sum(node.op_type == "Neg" for node in onnx.load("net.onnx").graph.node) == len(dead)
+
+
+def two_dead_nodes(g: CaseBuilder) -> object:
+    x = g.input(1, 4)
+    g.Neg(x), g.Neg(g.Sigmoid(x))
+    return g.Relu(x)

@@ -216,7 +216,7 @@ def _mend(outcome: Outcome, unsafe: bool, write: bool, bounds: Limits) -> None:
     mended: list[Mended] = []
     with progress() as say:
         say("fixing")
-        mended.extend(mend(outcome.report.findings, unsafe=unsafe, write=write, limits=bounds))
+        mended.extend(mend(outcome.report.findings, outcome.quiet, unsafe=unsafe, write=write, limits=bounds))
     for each in mended:
         if each.refused:
             tell(clean(f"{each.file}: not fixed: {each.refused}"))

@@ -48,5 +48,7 @@ def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _done(step: Examined) -> dict[str, Any]:
-    told = [FINDING.dump_python(each, mode="json") for each in step.findings]
-    return {"done": told, "suppressed": step.suppressed, "looked": sorted(step.looked)}
+    told, quiet = (
+        [FINDING.dump_python(each, mode="json") for each in findings] for findings in (step.findings, step.suppressed)
+    )
+    return {"done": told, "suppressed": quiet, "looked": sorted(step.looked)}

@@ -83,7 +83,7 @@ def examined(
         kept += fresh
         yield from fresh
     told, quiet = suppressed(subjects, found, set() if fatal else names)  # unused only where everything was looked at
-    yield Examined(tuple(merged(ordered(subjects[0], [*fatal, *told]))), quiet, frozenset(names))
+    yield Examined(tuple(merged(ordered(subjects[0], [*fatal, *told]))), tuple(quiet), frozenset(names))
 
 
 def _key(finding: Finding) -> tuple[object, ...]:

@@ -29,8 +29,13 @@ class Mended:
     refused: str = ""
 
 
-def mend(findings: Iterable[Finding], *, unsafe: bool, write: bool, limits: Limits) -> Iterator[Mended]:
-    """Apply the safe fixes, with `unsafe` all of them, file by file; without `write` only show what would change."""
+def mend(
+    findings: Iterable[Finding], quiet: Iterable[Finding] = (), *, unsafe: bool, write: bool, limits: Limits
+) -> Iterator[Mended]:
+    """Apply the safe fixes, with `unsafe` all of them, file by file; without `write` only show what would change.
+
+    A node with a `quiet` finding, which a suppression or a baseline keeps from being told, stays as it is.
+    """
     fixable = [each for each in findings if each.fix is not None and (each.fix.safe or unsafe)]
     edits: dict[str, list[Edit]] = {}
     passes: dict[str, list[str]] = {}
@@ -44,8 +49,12 @@ def mend(findings: Iterable[Finding], *, unsafe: bool, write: bool, limits: Limi
             wanted[each.file] += 1
     for file, changes in edits.items():
         yield _edit(Path(file), list(dict.fromkeys(changes)), write)
+    spared: dict[str, dict[str, list[str]]] = {}  # by model and pass: the nodes that it leaves as they are
+    for each in quiet:
+        for name in each.fix.passes if each.fix is not None and each.node else ():
+            spared.setdefault(each.file, {}).setdefault(name, []).append(each.node)
     for file, names in passes.items():
-        yield _rewrite(file, list(dict.fromkeys(names)), wanted[file], write, limits)
+        yield _rewrite(file, list(dict.fromkeys(names)), spared.get(file, {}), wanted[file], write, limits)
 
 
 def _edit(path: Path, edits: Sequence[Edit], write: bool) -> Mended:
@@ -86,8 +95,10 @@ def edited(text: str, edits: Iterable[Edit]) -> tuple[str, int]:
 # ---------------------------------------------------------------- models, in a worker
 
 
-def _rewrite(file: str, passes: Sequence[str], wanted: int, write: bool, limits: Limits) -> Mended:
-    request = {"file": file, "passes": list(passes), "write": write, "limits": asdict(limits)}
+def _rewrite(
+    file: str, passes: Sequence[str], spared: Mapping[str, Sequence[str]], wanted: int, write: bool, limits: Limits
+) -> Mended:
+    request = {"file": file, "passes": passes, "spared": spared, "write": write, "limits": asdict(limits)}
     try:
         (found,) = messages(__name__, request, seconds=limits.worker_seconds, address_space=limits.worker_bytes)
     except GraphcError as error:
@@ -98,15 +109,22 @@ def _rewrite(file: str, passes: Sequence[str], wanted: int, write: bool, limits:
 def main(request: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """The worker's side: run the passes, compare the models on ONNX Runtime, write. What went wrong is `refused`."""
     from graphc.compilation import compile
+    from graphc.linting.identity import path_of
     from graphc.model import load, lost, save
+    from graphc.pipeline import rewrites
+    from graphc.rewriting import spare
 
-    file, passes = request["file"], request["passes"]
+    file, passes, spared = request["file"], request["passes"], request["spared"]
     limits = Limits(**request["limits"])
     try:
         model = load(file, limits=limits)
         for what in lost(model):
             raise GraphcError(f"it would lose {what}, which graphc does not carry over", code="run/usage")
-        made = compile(model, pipeline=",".join(passes), limits=limits)
+        for name in set(passes) & set(spared) - set(rewrites()):
+            why = f"{name} is a pass over all nodes, and findings that it would remove are suppressed or known"
+            raise GraphcError(why, code="run/usage")
+        with spare(lambda name, node: path_of(node) in spared.get(name, ())):
+            made = compile(model, pipeline=",".join(passes), limits=limits)
         if request["write"]:
             save(made.model, file, sources=[file], force=True)
     except GraphcError as error:

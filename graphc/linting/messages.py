@@ -3,8 +3,8 @@
     {"limits": ..., "jobs": [{"source", "layers": [{"origin", "settings"}], "skip": [lints]}]}
 
 is asked. Of each file is said {"look": lint} before each look, {"finding": ...} as each comes, and at the end {"done":
-[findings], "suppressed": n, "looked": [lints], "plugins": [warnings]}, with what went wrong with plugins until then; of
-settings that name no lint {"error": {message, code, hint}}, and nothing more.
+[findings], "suppressed": [findings], "looked": [lints], "plugins": [warnings]}, with what went wrong with plugins until
+then; of settings that name no lint {"error": {message, code, hint}}, and nothing more.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ FINDING = TypeAdapter(Finding)
 
 @dataclass(frozen=True)
 class Examined:
-    """What is told of one file, in its order, how many findings its suppressions keep quiet, and which lints looked."""
+    """What is told of one file, in its order, what its suppressions keep quiet, and which lints looked."""
 
     findings: tuple[Finding, ...]
-    suppressed: int = 0
+    suppressed: tuple[Finding, ...] = ()
     looked: frozenset[str] = frozenset()
 
 

@@ -45,6 +45,7 @@ class Outcome:
     report: LintReport
     fails: bool
     found: tuple[Finding, ...]  # the baseline's included
+    quiet: tuple[Finding, ...] = ()  # what suppressions or the baseline keep from being told
     known: tuple[baseline.Entry, ...] = ()  # entries of the baseline that are still found
     baseline: Path | None = None
 
@@ -83,13 +84,16 @@ def run(
     report = LintReport(
         tuple(new),
         tuple(files),
-        suppressed=sum(each.suppressed for each in examined.values()),
+        suppressed=sum(len(each.suppressed) for each in examined.values()),
         baselined=len(kept),
         seconds=time.perf_counter() - start,
     )
     bounds = {file: each.settings.fail_on for file, each in resolved.items()}
     fails = any(_fails(finding, bounds, bounds[files[0]]) for finding in new)
-    return Outcome(report, fails, found, tuple(kept), path)
+    quiet = [finding for each in examined.values() for finding in each.suppressed]
+    told = {id(finding) for finding in new}
+    quiet += [finding for finding in found if id(finding) not in told]
+    return Outcome(report, fails, found, tuple(quiet), tuple(kept), path)
 
 
 def _fails(finding: Finding, bounds: Mapping[str, FailOn], otherwise: FailOn) -> bool:
@@ -171,11 +175,13 @@ def _examined(
                 elif "finding" in message:
                     heard.append(FINDING.validate_python(message["finding"]))
                 else:
-                    told = [FINDING.validate_python(each) for each in message["done"]]
+                    told, quiet = (
+                        [FINDING.validate_python(each) for each in message[name]] for name in ("done", "suppressed")
+                    )
                     told += [_death(left[0], *each) for each in deaths]
                     told += [_finding(FAILED, text, text) for text in message["plugins"] if text not in plugins]
                     plugins.update(message["plugins"])
-                    yield left.pop(0), Examined(tuple(told), message["suppressed"], frozenset(message["looked"]))
+                    yield left.pop(0), Examined(tuple(told), tuple(quiet), frozenset(message["looked"]))
                     looking, heard, deaths = READING, [], []
                     say(left[0] if left else "")
             if left:

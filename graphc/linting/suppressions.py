@@ -51,8 +51,8 @@ class Suppression:
 
 def suppressed(
     subjects: Sequence[Subject], findings: Sequence[Finding], names: Collection[str]
-) -> tuple[list[Finding], int]:
-    """The findings in one file that nothing suppresses, then those about suppressions; and how many were suppressed.
+) -> tuple[list[Finding], list[Finding]]:
+    """The findings in one file that nothing suppresses, then those about suppressions; and those that are suppressed.
 
     `subjects` are the variants of the file, any of which may need a suppression. `names` are the lints that looked: a
     suppression of another one is not unused for that.
@@ -61,10 +61,12 @@ def suppressed(
     known += _of_items(subjects)
     known += _of_settings(subjects)
     covered = [[each for each in known if each.covers(finding)] for finding in findings]  # by all that do: each is used
-    kept = [finding for finding, by in zip(findings, covered, strict=True) if not by]
+    kept, quiet = list[Finding](), list[Finding]()
+    for finding, by in zip(findings, covered, strict=True):
+        (quiet if by else kept).append(finding)
     file = subjects[0].source
     told = [finding for each in known if each.where is not None for finding in _told(each, names, file)]
-    return [*kept, *told], len(findings) - len(kept)
+    return [*kept, *told], quiet
 
 
 def _told(each: Suppression, names: Collection[str], file: str) -> Iterator[Finding]:
