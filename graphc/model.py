@@ -113,21 +113,45 @@ def save(model: ir.Model, path: str | Path, *, sources: Iterable[str | Path] = (
 
     Weights of more than INLINE_BYTES in all, or that already lie in a file, go to `<name>.data` beside the model. The
     files in `sources` (what the model was made from), and data files it still reads, are overwritten with `force`
-    only, a symbolic link never. Names and texts of the model are written as they are; what is `lost` is a warning.
+    only, a symbolic link never; a model that is written over with its data file takes that along if it needs none.
+    Names and texts of the model are written as they are; what is `lost` is a warning.
     Raises GraphcError: run/write-failed, and what `require_writable` raises.
     """
-    target = Path(path)
-    require_writable(target, data_file(target), sources=(*sources, *_read_files(model)), force=force)
+    target, sources = Path(path), tuple(sources)
+    require_writable(target, data_file(target), sources=(*sources, *data_files(model)), force=force)
     if target.exists() and not target.is_file():  # which the renaming below would replace
         raise GraphcError(f"'{target}' is a device, not a file", code="run/usage", hint="name a file")
     try:
         with staged(model, parent=target.parent, name=target.name, inline_bytes=INLINE_BYTES) as written:
-            model_last = sorted(written.iterdir(), key=lambda file: file.name == target.name)
-            for file in model_last:
-                os.replace(file, target.with_name(file.name))
+            old = {Path(source).resolve() for source in sources}
+            put_in_place(written, target, with_data={target.resolve(), data_file(target).resolve()} <= old)
     except OSError as error:
         raise GraphcError(f"cannot write '{target.name}': {error.strerror or error}", code="run/write-failed") from None
     warn_of_lost(model, target)
+
+
+def put_in_place(written: Path, target: Path, *, with_data: bool = False) -> None:
+    """Rename a model and its data file from the folder in which they were `written`, which is beside `target`.
+
+    An old data file goes where there is a new one, or `with_data`, if it is that of the old model. Where a renaming
+    fails the old files are as they were. Raises OSError.
+    """
+    data = data_file(target)
+    new, old = written / data.name, written / f"{data.name}.old"
+    has_new = new.exists()
+    is_replaced = data.is_file() and (with_data or has_new)
+    if is_replaced:
+        os.replace(data, old)
+    try:
+        if has_new:
+            os.replace(new, data)
+        os.replace(written / target.name, target)
+    except BaseException:
+        if is_replaced:
+            os.replace(old, data)
+        elif has_new:
+            data.unlink(missing_ok=True)
+        raise
 
 
 def require_writable(*files: Path, sources: Iterable[str | Path] = (), force: bool = False) -> None:
@@ -161,6 +185,11 @@ def data_file(path: Path) -> Path:
     return path.parent / f"{path.name}.data"
 
 
+def data_files(model: ir.Model) -> set[Path]:
+    """The files in which weights of a model lie."""
+    return {Path(t.path) for t in tensors(model) if isinstance(t, ir.ExternalTensor)}
+
+
 def tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
     """Every initializer's tensor, those of nested graphs included."""
     return (value.const_value for value in walk.initializers(model) if value.const_value is not None)
@@ -178,15 +207,14 @@ def staged(
 ) -> Iterator[Path]:
     """A temporary directory (in `parent`) with the model as `name` and its data file if it needs one."""
     with tempfile.TemporaryDirectory(prefix=".graphc-", dir=parent) as directory:
-        data = f"{name}.data" if needs_data_file(model, inline_bytes) else None
-        ir.save(
-            model,
-            Path(directory) / name,
-            format="protobuf",
-            external_data=data,
-            size_threshold_bytes=EXTERNAL_THRESHOLD,
-        )
+        put_into(Path(directory), model, name=name, inline_bytes=inline_bytes)
         yield Path(directory)
+
+
+def put_into(folder: Path, model: ir.Model, *, name: str, inline_bytes: int) -> None:
+    """Write a model as `name`, and its data file if it needs one, into an empty folder. Raises OSError."""
+    data = f"{name}.data" if needs_data_file(model, inline_bytes) else None
+    ir.save(model, folder / name, format="protobuf", external_data=data, size_threshold_bytes=EXTERNAL_THRESHOLD)
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -347,7 +375,3 @@ def _expanding(model: ir.Model, limits: Limits) -> Iterator[GraphcError]:
                 code="security/expansion-bomb",
                 node=node.name or "",
             )
-
-
-def _read_files(model: ir.Model) -> set[Path]:
-    return {Path(t.path) for t in tensors(model) if isinstance(t, ir.ExternalTensor)}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from typer.testing import CliRunner
 
@@ -16,6 +19,7 @@ from graphc.cli import app
 from graphc.errors import GraphcError
 from graphc.linting import mending, run
 from graphc.linting.finding import Edit
+from graphc.runtime.worker import WorkerDiedError
 from graphc.spec import document
 
 SPEC = """\
@@ -251,3 +255,117 @@ def two_dead_nodes(g: CaseBuilder) -> object:
     x = g.input(1, 4)
     g.Neg(x), g.Neg(g.Sigmoid(x))
     return g.Relu(x)
+
+
+# ---------------------------------------------------------------- weights in another file
+
+
+def with_data(build: Callable[[CaseBuilder], object], data: str = "net.onnx.data") -> None:
+    """Write net.onnx with all its weights in another file."""
+    ir.save(Case("x", build).model(), "net.onnx", external_data=data, size_threshold_bytes=0)
+
+
+def shifted(g: CaseBuilder) -> object:
+    return g.Add(g.Identity(g.input(1, 512)), g.weight(512))
+
+
+def one_norm(g: CaseBuilder) -> object:
+    conv = g.Conv(g.input(1, 16, 8, 8), g.weight(16, 16, 3, 3))
+    return g.BatchNormalization(conv, *(g.weight(16, low=0.5) for _ in range(4)))
+
+
+def listed() -> list[str]:
+    return sorted(path.name for path in Path().iterdir())
+
+
+def first(op_type: str) -> str:
+    """The name of the first node of this operator."""
+    return next(node.name or "" for node in load("net.onnx").graph if node.op_type == op_type)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_fix_writes_the_data_file_anew() -> None:
+    with_data(shifted)
+    assert mend("net.onnx", first("Identity")).fixed == 1
+    assert listed() == ["net.onnx", "net.onnx.data"]
+    after = load("net.onnx")
+    assert [node.op_type for node in after.graph] == ["Add"]
+    assert all(np.isfinite(value.const_value.numpy()).all() for value in after.graph.initializers.values())
+
+
+@pytest.mark.usefixtures("here")
+def test_no_data_file_stays_that_nothing_reads() -> None:
+    """Every weight is folded into new ones, which lie in the model."""
+    with_data(one_norm)
+    assert mend("net.onnx", first("BatchNormalization"), "fold-batchnorm-into-conv").fixed == 1
+    assert listed() == ["net.onnx"]
+    assert [node.op_type for node in load("net.onnx").graph] == ["Conv"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_build_over_its_source_leaves_no_data_file_that_nothing_reads() -> None:
+    with_data(one_norm)
+    done = CliRunner().invoke(app, ["build", "net.onnx", "-o", "net.onnx", "--force"])
+    assert done.exit_code == 0
+    assert listed() == ["net.certificate.json", "net.onnx"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_data_file_that_others_may_read_is_left_alone() -> None:
+    with_data(shifted, "weights.bin")
+    before = [Path(name).read_bytes() for name in listed()]
+    assert "its weights lie in 'weights.bin'" in mend("net.onnx", first("Identity")).refused
+    assert [Path(name).read_bytes() for name in listed()] == before
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("build", [shifted, one_norm])
+@pytest.mark.parametrize("failing", ["net.onnx", "net.onnx.data"])
+def test_the_old_model_stays_where_a_file_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, build: Callable[[CaseBuilder], object], failing: str
+) -> None:
+    with_data(build)
+    before = [Path(name).read_bytes() for name in listed()]
+    replace, failed = os.replace, []
+
+    def full(source: Any, target: Any) -> None:
+        if Path(target).name == failing and not failed:
+            failed.append(target)
+            raise OSError(28, "no space left")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    done = mend("net.onnx", "", "drop-identity", "fold-batchnorm-into-conv")
+    if failed:
+        assert "no space left" in done.refused
+        assert [Path(name).read_bytes() for name in listed()] == before
+    assert len(load("net.onnx").graph) == (2 if failed else 1)
+
+
+@pytest.mark.usefixtures("here")
+def test_nothing_is_left_of_a_worker_that_died_while_it_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_data(shifted)
+
+    def dying(module: str, request: Any, **_: Any) -> None:
+        Path(request["room"], "net.onnx.data").write_bytes(b"half")
+        raise WorkerDiedError("it was silent")
+
+    monkeypatch.setattr(mending, "messages", dying)
+    assert mend("net.onnx", first("Identity")).refused == "it was silent"
+    assert listed() == ["net.onnx", "net.onnx.data"]
+    assert len(load("net.onnx").graph) == 2
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_of_that_name_stays_where_the_model_has_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Case("x", shifted).model()
+    Path("net.onnx.data").write_bytes(b"notes")
+    save(model, "net.onnx")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "no space left")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(GraphcError, match="no space left"):
+        save(model, "net.onnx")
+    assert Path("net.onnx.data").read_bytes() == b"notes"

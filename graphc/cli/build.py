@@ -158,11 +158,11 @@ class _Dumps:
 def _write(made: Compilation, source: str, out: Path, force: bool) -> Written:
     from graphc.certificate import beside, certify
     from graphc.metadata import preferred_dims
-    from graphc.model import INLINE_BYTES, data_file, needs_data_file, save
+    from graphc.model import INLINE_BYTES, data_file, data_files, needs_data_file, save
     from graphc.report.build import Written
 
     certificate = certify(made, source)
-    save(made.model, out, sources=[split(source)[0]], force=force)
+    save(made.model, out, sources=[split(source)[0], *data_files(made.original)], force=force)
     write(beside(out), certificate.model_dump_json(indent=2))
     data = data_file(out)
     files = (out, data) if needs_data_file(made.model, INLINE_BYTES) and data.exists() else (out,)

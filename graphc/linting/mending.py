@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -98,37 +99,56 @@ def edited(text: str, edits: Iterable[Edit]) -> tuple[str, int]:
 def _rewrite(
     file: str, passes: Sequence[str], spared: Mapping[str, Sequence[str]], wanted: int, write: bool, limits: Limits
 ) -> Mended:
-    request = {"file": file, "passes": passes, "spared": spared, "write": write, "limits": asdict(limits)}
+    """The fix is written into a folder of this process, so that nothing is left of a worker that died over it."""
+    request = {"file": file, "passes": passes, "spared": spared, "limits": asdict(limits)}
     try:
-        (found,) = messages(__name__, request, seconds=limits.worker_seconds, address_space=limits.worker_bytes)
+        with tempfile.TemporaryDirectory(prefix=".graphc-", dir=Path(file).parent if write else None) as room:
+            asked = {**request, "room": room if write else None}
+            (found,) = messages(__name__, asked, seconds=limits.worker_seconds, address_space=limits.worker_bytes)
+            if write and not found["refused"]:
+                from graphc.model import put_in_place
+
+                put_in_place(Path(room), Path(file), with_data=found["with_data"])
     except GraphcError as error:
         return Mended(file, 0, refused=error.message)
+    except OSError as error:
+        return Mended(file, 0, refused=f"it cannot be written: {error.strerror or error}")
     return Mended(file, 0 if found["refused"] else wanted, found["diff"], found["refused"])
 
 
-def main(request: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """The worker's side: run the passes, compare the models on ONNX Runtime, write. What went wrong is `refused`."""
+def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The worker's side: run the passes, compare the models on ONNX Runtime, write what was made into the `room`.
+
+    What went wrong is `refused`; `with_data` says that the old model has a data file, which goes with it.
+    """
     from graphc.compilation import compile
     from graphc.linting.identity import path_of
-    from graphc.model import load, lost, save
+    from graphc.model import INLINE_BYTES, data_file, data_files, load, lost, put_into, require_writable
     from graphc.pipeline import rewrites
     from graphc.rewriting import spare
 
     file, passes, spared = request["file"], request["passes"], request["spared"]
+    own = data_file(Path(file))
     limits = Limits(**request["limits"])
     try:
         model = load(file, limits=limits)
         for what in lost(model):
             raise GraphcError(f"it would lose {what}, which graphc does not carry over", code="run/usage")
+        require_writable(Path(file), own, sources=[file], force=True)
+        read = data_files(model)
+        for other in sorted(path.name for path in read if path.resolve() != own.resolve()):
+            why = f"its weights lie in '{other}', which may not be its alone: build it under another name"
+            raise GraphcError(why, code="run/usage")
         for name in set(passes) & set(spared) - set(rewrites()):
             why = f"{name} is a pass over all nodes, and findings that it would remove are suppressed or known"
             raise GraphcError(why, code="run/usage")
         with spare(lambda name, node: path_of(node) in spared.get(name, ())):
             made = compile(model, pipeline=",".join(passes), limits=limits)
-        if request["write"]:
-            save(made.model, file, sources=[file], force=True)
-    except GraphcError as error:
-        yield {"diff": "", "refused": error.message}
+        if request["room"] is not None:
+            put_into(Path(request["room"]), made.model, name=Path(file).name, inline_bytes=INLINE_BYTES)
+    except (GraphcError, OSError) as error:
+        yield {"diff": "", "refused": error.message if isinstance(error, GraphcError) else str(error)}
         return
     nodes = len(made.original.graph), len(made.model.graph)
-    yield {"diff": f"{file}: {', '.join(passes)}: {nodes[0]} nodes become {nodes[1]}\n", "refused": ""}
+    diff = f"{file}: {', '.join(passes)}: {nodes[0]} nodes become {nodes[1]}\n"
+    yield {"diff": diff, "refused": "", "with_data": bool(read)}
