@@ -124,10 +124,11 @@ def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     from graphc.compilation import compile
     from graphc.linting.identity import path_of
     from graphc.model import INLINE_BYTES, data_file, data_files, load, lost, put_into, require_writable
-    from graphc.pipeline import rewrites
+    from graphc.pipeline import parse, rewrites
     from graphc.rewriting import spare
 
-    file, passes, spared = request["file"], request["passes"], request["spared"]
+    file, passes = request["file"], request["passes"]
+    spared: dict[str, set[str]] = {}  # by the name of the pass, whatever options a fix runs it with
     own = data_file(Path(file))
     limits = Limits(**request["limits"])
     try:
@@ -139,7 +140,11 @@ def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for other in sorted(path.name for path in read if path.resolve() != own.resolve()):
             why = f"its weights lie in '{other}', which may not be its alone: build it under another name"
             raise GraphcError(why, code="run/usage")
-        for name in set(passes) & set(spared) - set(rewrites()):
+        for text, nodes in request["spared"].items():
+            for name, _ in parse(text):
+                spared.setdefault(name, set()).update(nodes)
+        asked = {name for text in passes for name, _ in parse(text)}
+        for name in sorted(asked & spared.keys() - rewrites().keys()):
             why = f"{name} is a pass over all nodes, and findings that it would remove are suppressed or known"
             raise GraphcError(why, code="run/usage")
         with spare(lambda name, node: path_of(node) in spared.get(name, ())):
@@ -149,6 +154,6 @@ def main(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     except (GraphcError, OSError) as error:
         yield {"diff": "", "refused": error.message if isinstance(error, GraphcError) else str(error)}
         return
-    nodes = len(made.original.graph), len(made.model.graph)
-    diff = f"{file}: {', '.join(passes)}: {nodes[0]} nodes become {nodes[1]}\n"
+    before, after = len(made.original.graph), len(made.model.graph)
+    diff = f"{file}: {', '.join(passes)}: {before} nodes become {after}\n"
     yield {"diff": diff, "refused": "", "with_data": bool(read)}
