@@ -7,6 +7,7 @@ answers are remembered.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ import onnx
 import onnx_ir as ir
 from onnx import shape_inference
 
+from graphc import walk
 from graphc.convolution import pool_axes, read_convolution
 from graphc.errors import GraphcError
 from graphc.folding import fold
@@ -53,6 +55,9 @@ WEIGHTED = frozenset(
 )
 # ONNX counts axes from these without a look at the rank, and crashes where there are not as many.
 AXES = {"GatherND": "batch_dims", "LayerNormalization": "axis", "RMSNormalization": "axis"}
+# What ONNX reads of an Einsum: it waits forever behind any other sign, and after a second ellipsis.
+TERM = r"[A-Za-z]*(?:\.\.\.[A-Za-z]*)?"
+EQUATION = re.compile(rf"{TERM}(?:,{TERM})*(?:->{TERM})?")
 # ONNX ships these without shape inference; their output has the type and shape of their first input.
 LIKE_FIRST_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
@@ -106,6 +111,7 @@ def _infer(
     _check_outputs(op_type, attributes, outputs)
     _check_sizes(operands)
     _check_axis(op_type, attributes, operands)
+    _check_equations(op_type, attributes)
     node = onnx.NodeProto(op_type=op_type, domain=domain, output=[f"o{i}" for i in range(outputs)])
     try:
         node.attribute.extend(
@@ -210,8 +216,17 @@ def _check_axis(op_type: str, attributes: Mapping[str, ir.Attr], operands: Seque
     if stated is None or stated.is_ref() or shape is None:
         return
     least = 0 if op_type == "GatherND" else -len(shape)
-    if not (isinstance(stated.value, int) and least <= stated.value <= len(shape)):
+    if not (isinstance(stated.value, int) and least <= stated.value < max(1, len(shape))):
         raise InferenceError(f"{stated.name} is {stated.value}, and the data has {len(shape)} axes")
+
+
+def _check_equations(op_type: str, attributes: Mapping[str, ir.Attr]) -> None:
+    """Raises InferenceError for the equation of an Einsum, or of one in a graph inside, that ONNX would not finish."""
+    stated = attributes.get("equation") if op_type == "Einsum" else None
+    if stated is not None and not stated.is_ref() and not EQUATION.fullmatch(str(stated.value).replace(" ", "")):
+        raise InferenceError(f"'{stated.value}' is no equation")
+    for node in (node for graph in walk.held(attributes) for node in graph if not node.domain):
+        _check_equations(node.op_type, node.attributes)
 
 
 def _check_outputs(op_type: str, attributes: Mapping[str, ir.Attr], outputs: int) -> None:

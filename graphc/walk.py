@@ -45,8 +45,13 @@ def subgraphs(scope: GraphLike) -> Iterator[ir.Graph]:
 
 def bodies(node: ir.Node) -> list[ir.Graph]:
     """The graphs that a node holds itself."""
+    return held(node.attributes)
+
+
+def held(attributes: Mapping[str, ir.Attr]) -> list[ir.Graph]:
+    """The graphs among the attributes of a node."""
     found: list[ir.Graph] = []
-    for attribute in node.attributes.values():
+    for attribute in attributes.values():
         if attribute.is_ref() or attribute.type not in GRAPHS:
             continue
         found += [attribute.as_graph()] if attribute.type == ir.AttributeType.GRAPH else attribute.as_graphs()

@@ -56,6 +56,30 @@ def test_stft_of_no_frame_step() -> None:
         infer("STFT", [_of(1, 8, 1), _of(0, content=[]), _of(4)], {}, outputs=1, opset=24)
 
 
+UNREAD = ("ij-->ij", "i1->i", "i.->i", "i....->i", "i...j...->ij", "ij\t->ij")
+
+
+@pytest.mark.parametrize("equation", UNREAD)
+def test_an_equation_that_onnx_would_read_forever(equation: str) -> None:
+    attributes = {"equation": ir.AttrString("equation", equation)}
+    with pytest.raises(InferenceError, match="no equation"):
+        infer("Einsum", [_of(2, 2)], attributes, outputs=1, opset=20)
+
+
+def test_an_equation_in_a_branch_that_onnx_would_read_forever() -> None:
+    inner = ir.node("Einsum", [ir.val("x")], {"equation": "ij-->ij"})
+    branch = ir.Graph([], inner.outputs, nodes=[inner], name="branch")
+    attributes = {name: ir.AttrGraph(name, branch) for name in ("then_branch", "else_branch")}
+    with pytest.raises(InferenceError, match="no equation"):
+        infer("If", [Operand(ir.TensorType(ir.DataType.BOOL), ir.Shape([]))], attributes, outputs=1, opset=20)
+
+
+@pytest.mark.parametrize("equation", ["ij -> ji", "ij", "...j -> ...", "...", "aB->Ba"])
+def test_an_equation_that_onnx_reads(equation: str) -> None:
+    (found,) = infer("Einsum", [_of(2, 2)], {"equation": ir.AttrString("equation", equation)}, outputs=1, opset=20)
+    assert found.type == FLOAT
+
+
 @st.composite
 def _operands(draw: st.DrawFn, schema: onnx.defs.OpSchema) -> list[Operand | None]:
     count = max(schema.min_input, min(draw(st.integers(0, 5)), schema.max_input)) if schema.inputs else 0

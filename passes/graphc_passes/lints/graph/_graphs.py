@@ -10,7 +10,10 @@ import onnx_ir as ir
 
 from graphc import Case, InferenceError, Operand, Subject, infer_anew, save, schema_of
 
-RUNTIME = "com.microsoft"  # and those below it: ONNX Runtime takes them for imported
+# ONNX Runtime takes these for imported: what its own optimiser writes names no opset of them.
+RUNTIME = frozenset(
+    {"com.microsoft", "com.microsoft.experimental", "com.microsoft.nchwc", "com.ms.internal.nhwc", "org.pytorch.aten"}
+)
 STANDARD = frozenset({"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training"})
 SHOWN = 3  # names in a message
 
@@ -38,7 +41,7 @@ def is_local(model: ir.Model, node: ir.Node) -> bool:
 
 def is_unimported(node: ir.Node, opsets: Mapping[str, int]) -> bool:
     """Whether a node is of a domain besides ONNX's own of which no opset is imported, as no runtime accepts."""
-    return bool(node.domain) and node.domain not in opsets and not node.domain.startswith(RUNTIME)
+    return node.domain not in opsets and node.domain not in STANDARD | RUNTIME
 
 
 def schema_at(node: ir.Node, opsets: Mapping[str, int]) -> onnx.defs.OpSchema | None:

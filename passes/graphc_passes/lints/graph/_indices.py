@@ -9,7 +9,7 @@ import numpy as np
 
 from graphc import View
 from graphc_passes.lints.graph._graphs import sizes
-from graphc_passes.lints.graph._rules import Rules, all_sizes, content, first, fits, shown
+from graphc_passes.lints.graph._rules import Found, Rules, all_sizes, content, doubtful, first, fits, shown
 
 RULES = Rules()
 
@@ -22,7 +22,7 @@ def _reshape(reshape: View) -> str | None:
     data, target = all_sizes(reshape, "data"), content(reshape, "shape") if reshape.opset >= 5 else None
     if data is None or target is None or target.ndim != 1 or (target < 0).any():
         return None  # what -1 stands for, ONNX's inference checks
-    copies = reshape.opset < 14 or not reshape.attr("allowzero")
+    copies = reshape.opset < 14 or reshape.attr("allowzero") != 1
     if copies and (target[len(data) :] == 0).any():
         return None
     made = [data[axis] if copies and not size else size for axis, size in enumerate(target.tolist())]
@@ -56,11 +56,19 @@ def _blocks(blocks: View) -> str | None:
 def _pad(pad: View) -> str | None:
     pads = None if pad.opset < 11 else content(pad, "pads")
     data = sizes(pad.input("data"))
-    if pads is None or data is None or pad.attr("mode") != "reflect" or pads.size != 2 * len(data):
-        return None  # those of some axes only are left out, too
-    most = pads.reshape(2, -1).max(0).tolist()
-    far = [(count, size) for count, size in zip(most, data, strict=True) if size is not None and count >= size > 0]
-    return f"it reflects {far[0][0]} elements beyond an axis of {far[0][1]}" if far else None
+    if pads is None or data is None or pad.attr("mode") != "reflect":
+        return None
+    stated = content(pad, "axes") if pad.opset >= 18 else None
+    if pad.opset >= 18 and pad.input("axes") is not None and stated is None:
+        return None
+    axes = range(len(data)) if stated is None else [int(axis) for axis in np.ravel(stated)]
+    if pads.size != 2 * len(axes) or any(not -len(data) <= axis < len(data) for axis in axes):
+        return None  # which the checker says
+    for axis, count in zip(axes, pads.reshape(2, -1).max(0).tolist(), strict=True):
+        size = data[axis]
+        if size is not None and count >= size > 0:
+            return f"it reflects {count} elements beyond an axis of {size}"
+    return None
 
 
 # ---------------------------------------------------------------- indices
@@ -69,9 +77,26 @@ def _pad(pad: View) -> str | None:
 @RULES.of("Gather", "GatherElements")
 def _gather(gather: View) -> str | None:
     data, axis = sizes(gather.input("data")), gather.attr("axis")
-    if data is None or not -len(data) <= axis < len(data):
+    if data is None:
         return None
-    return _outside(content(gather, "indices"), data[axis])
+    if gather.op_type == "GatherElements":
+        problem = _elements(sizes(gather.input("indices")), data, axis)
+        if problem:
+            return problem
+    return _outside(content(gather, "indices"), data[axis]) if -len(data) <= axis < len(data) else None
+
+
+def _elements(indices: Sequence[int | None] | None, data: Sequence[int | None], axis: int) -> str | None:
+    """Indices of as many axes as the data, and no longer than it but along the one they count."""
+    if not -len(data) <= axis < len(data):
+        return f"axis is {axis}, and the data has {len(data)}"
+    if indices is None:
+        return None
+    if len(indices) != len(data):
+        return f"its indices {shown(indices)} have another number of axes than the data {shown(data)}"
+    pairs = enumerate(zip(indices, data, strict=True))
+    far = [at for at, (count, size) in pairs if at != axis % len(data) and count and size is not None and count > size]
+    return f"its indices {shown(indices)} are longer than the data {shown(data)} along axis {far[0]}" if far else None
 
 
 @RULES.of("GatherND")
@@ -80,15 +105,15 @@ def _gather_nd(gather: View) -> str | None:
     return _outside_each(content(gather, "indices"), sizes(gather.input("data")), batches)
 
 
-@RULES.of("ScatterElements")
+@RULES.of("Scatter", "ScatterElements")
 def _scatter(scatter: View) -> str | None:
     data, indices, updates = (sizes(scatter.input(name)) for name in ("data", "indices", "updates"))
     if indices is not None and updates is not None and not fits(indices, updates):
         return f"its updates are {shown(updates)}, and its indices {shown(indices)}"
     axis = scatter.attr("axis")
-    if data is None or not -len(data) <= axis < len(data):
+    if data is None:
         return None
-    return _outside(content(scatter, "indices"), data[axis])
+    return _elements(indices, data, axis) or _outside(content(scatter, "indices"), data[axis])
 
 
 @RULES.of("ScatterND")
@@ -119,7 +144,21 @@ def _outside_each(indices: np.ndarray | None, data: Sequence[int | None] | None,
     return first(*(_outside(indices[..., axis], data[start + axis]) for axis in range(indices.shape[-1])))
 
 
-@RULES.of("CumSum")
+@RULES.of("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
+def _loss(loss: View) -> Found:
+    names = ("input", "target", "weight") if loss.op_type[0] == "N" else ("scores", "labels", "weights")
+    scores, labels, weights = (sizes(loss.input(name)) for name in names)
+    if scores is None or len(scores) < 2:
+        return None
+    wanted = (scores[0], *scores[2:])
+    if labels is not None and not fits(labels, wanted):
+        return f"its {names[1]} is {shown(labels)}, and {names[0]} {shown(scores)} asks for {shown(wanted)}"
+    if weights is not None and not fits(weights, (scores[1],)):
+        return doubtful(f"its {names[2]} is {shown(weights)}, and there are {shown(scores[1:2])} classes")
+    return None
+
+
+@RULES.of("CumProd", "CumSum")
 def _cumsum(cumsum: View) -> str | None:
     data, axis = sizes(cumsum.input("x")), content(cumsum, "axis")
     if data is None or axis is None or axis.size != 1 or -len(data) <= int(axis.reshape(-1)[0]) < len(data):
@@ -131,9 +170,3 @@ def _cumsum(cumsum: View) -> str | None:
 def _range(made: View) -> str | None:
     step = content(made, "delta")
     return "its delta is 0" if step is not None and step.size == 1 and not step.any() else None
-
-
-@RULES.of("NonMaxSuppression")
-def _boxes(suppression: View) -> str | None:
-    boxes = sizes(suppression.input("boxes"))
-    return None if boxes is None or fits(boxes[-1:], (4,)) else f"its boxes are {shown(boxes)}, and a box has 4 numbers"

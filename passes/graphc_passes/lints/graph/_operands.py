@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 from graphc import View
 from graphc_passes.lints.graph._graphs import sizes
-from graphc_passes.lints.graph._rules import Rules, content, first, fits, shown, spreads
+from graphc_passes.lints.graph._rules import Found, Rules, content, doubtful, first, fits, shown, spreads
 
 RULES = Rules()
-GATES = {"GRU": 3, "LSTM": 4, "RNN": 1}
 
 
 def _per_channel(view: View, channels: int | None, *names: str) -> str | None:
@@ -30,12 +32,22 @@ def _instance_norm(norm: View) -> str | None:
 
 
 @RULES.of("GroupNormalization")
-def _group_norm(norm: View) -> str | None:
+def _group_norm(norm: View) -> Found:
     data, groups = sizes(norm.input("X")), norm.attr("num_groups")
     channels = data[1] if data is not None and len(data) > 1 else None
+    if groups is not None and groups < 1:
+        return f"{groups} is no number of groups"
     if channels is not None and groups and channels % groups:
         return f"{channels} channels are no {groups} groups of one size"
-    return _per_channel(norm, channels if norm.opset >= 21 else groups, "scale", "bias")
+    found = _per_channel(norm, channels if norm.opset >= 21 else groups, "scale", "bias")
+    one_each = all(_elements(norm, name) in (1, channels) for name in ("scale", "bias"))
+    return doubtful(found) if found and one_each else found  # ONNX Runtime repeats them
+
+
+def _elements(view: View, name: str) -> int | None:
+    """How many numbers an input has; None where that is not known."""
+    found = sizes(view.input(name))
+    return None if found is None or None in found else prod(size or 0 for size in found)
 
 
 @RULES.of("LayerNormalization", "RMSNormalization")
@@ -45,8 +57,14 @@ def _layer_norm(norm: View) -> str | None:
 
 
 @RULES.of("PRelu")
-def _prelu(relu: View) -> str | None:
-    return _broadcast(relu, "slope", "X")
+def _prelu(relu: View) -> Found:
+    found, slope, data = _broadcast(relu, "slope", "X"), sizes(relu.input("slope")), sizes(relu.input("X"))
+    if not found or not slope or not data:
+        return found
+    width = max(len(slope), len(data))
+    pairs = zip((1,) * (width - len(slope)) + tuple(slope), (1,) * (width - len(data)) + tuple(data), strict=True)
+    either = all(a == b or 1 in (a, b) or None in (a, b) for a, b in pairs)
+    return doubtful(found) if either else found  # ONNX Runtime repeats the data, too
 
 
 def _broadcast(view: View, name: str, data: str) -> str | None:
@@ -60,7 +78,22 @@ def _broadcast(view: View, name: str, data: str) -> str | None:
 @RULES.of("LRN")
 def _lrn(norm: View) -> str | None:
     size = norm.attr("size")
-    return f"it sums over {size} channels, which is no odd number" if size is not None and size % 2 != 1 else None
+    return None if size is None or (size > 0 and size % 2) else f"it sums over {size} channels, which is no odd number"
+
+
+@RULES.of("LpNormalization", "MeanVarianceNormalization")
+def _axes_of_norm(norm: View) -> Found:
+    data = sizes(norm.input("input" if norm.op_type[0] == "L" else "X"))
+    axes = (norm.attr("axis"),) if norm.op_type[0] == "L" else norm.attr("axes") or ()
+    far = [axis for axis in axes if data is not None and not -len(data) <= axis < len(data)]
+    found = f"axis is {far[0]}, and the data has {len(data or ())}" if far else None
+    return doubtful(found) if found and len(far) < len(axes) else found  # ONNX Runtime passes over some of several
+
+
+@RULES.of("GlobalAveragePool", "GlobalMaxPool")
+def _global_pool(pool: View) -> str | None:
+    data = sizes(pool.input("X"))
+    return f"the data {shown(data)} has no axis behind the channels" if data is not None and len(data) < 3 else None
 
 
 @RULES.of("Clip")
@@ -98,6 +131,8 @@ def _gemm(gemm: View) -> str | None:
 def _reach(conv: View) -> str | None:
     data, filter_ = ("X", "W") if conv.op_type == "Conv" else ("x", "w")
     x, w = sizes(conv.input(data)), sizes(conv.input(filter_))
+    if conv.attr("auto_pad") != "NOTSET" and any(conv.attr("pads") or ()):
+        return f"it has pads, and auto_pad '{conv.attr('auto_pad')}', which says the same"
     if x is None or w is None or len(x) != len(w) or conv.attr("auto_pad") not in ("NOTSET", "VALID"):
         return _quantised_filter(conv)
     spatial = len(x) - 2
@@ -115,14 +150,65 @@ def _reach(conv: View) -> str | None:
 
 
 def _quantised_filter(conv: View) -> str | None:
-    """A scale and a zero point for the filter as a whole, or for each output channel."""
-    if conv.op_type != "QLinearConv":
+    """A scale and a zero point for the filter as a whole, or for each output channel; one for the data."""
+    if conv.op_type == "Conv":
         return None
+    is_scaled = conv.op_type == "QLinearConv"
+    whole = ("x_scale", "x_zero_point", "y_scale", "y_zero_point") if is_scaled else ("x_zero_point",)
+    problem = _one_number(conv, *whole)
+    if problem:
+        return problem
     weights = sizes(conv.input("w"))
-    for name in ("w_scale", "w_zero_point") if weights else ():
+    for name in (("w_scale", "w_zero_point") if is_scaled else ("w_zero_point",)) if weights else ():
         found = sizes(conv.input(name))
         if found is not None and weights is not None and not (found in ((), (1,)) or fits(found, weights[:1])):
             return f"its {name} is {shown(found)}, and the filter {shown(weights)}"
+    return None
+
+
+def _one_number(view: View, *names: str) -> str | None:
+    for name in names:
+        found = sizes(view.input(name))
+        if found is not None and found not in ((), (1,), (None,)):
+            return f"its {name} is {shown(found)} and not one number"
+    return None
+
+
+@RULES.of("MatMulInteger", "QLinearMatMul")
+def _quantised_product(product: View) -> str | None:
+    """A scale and a zero point for a matrix as a whole, or for each row of the first one and column of the second."""
+    is_scaled = product.op_type == "QLinearMatMul"
+    for side, axis in (("a", -2), ("b", -1)):
+        data = sizes(product.input(side if is_scaled else side.upper()))
+        for name in (f"{side}_scale", f"{side}_zero_point") if is_scaled else (f"{side}_zero_point",):
+            found = sizes(product.input(name))
+            if data is None or found is None or len(found) != 1 or found[0] in (None, 1) or len(data) < 2:
+                continue
+            if not fits(found, (data[axis],)):
+                return f"its {name} is {shown(found)}, and the matrix {shown(data)}"
+    return _one_number(product, "y_scale", "y_zero_point") if is_scaled else None
+
+
+@RULES.of("ConvTranspose")
+def _output_shape(conv: View) -> str | None:
+    """A size that is stated and that the data does not reach, however little is cut off."""
+    stated, data, filter_ = conv.attr("output_shape"), sizes(conv.input("X")), sizes(conv.input("W"))
+    if stated and min(stated) < 1:
+        return f"its output_shape is {list(stated)}"
+    if not stated or data is None or filter_ is None or not len(stated) == len(data) - 2 == len(filter_) - 2:
+        return None
+    ones, zeros = (1,) * len(stated), (0,) * len(stated)
+    axes = (conv.attr("strides") or ones, conv.attr("dilations") or ones, conv.attr("output_padding") or zeros)
+    if {len(each) for each in axes} != {len(stated)} or min(axes[0]) < 1:
+        return None  # which the checker says
+    for axis, (size, taps, made, stride, step, more) in enumerate(
+        zip(data[2:], filter_[2:], stated, *axes, strict=True), 2
+    ):
+        if size is None or taps is None:
+            continue
+        reach = (taps - 1) * step + 1
+        if stride * (size - 1) + more + reach < made and (made - more - reach) // stride + 1 != size:
+            return f"its output_shape asks for {made} elements of axis {axis}, and {size} of the data reach less"
     return None
 
 
@@ -151,56 +237,34 @@ def _pool(pool: View) -> str | None:
 @RULES.of("Einsum")
 def _einsum(einsum: View) -> str | None:
     equation = str(einsum.attr("equation") or "").replace(" ", "")
-    terms = equation.partition("->")[0].split(",")
-    if "..." in equation or len(terms) != len(einsum.inputs()):
+    given, arrow, made = equation.partition("->")
+    terms = given.split(",")
+    twice = [letter for letter in made if letter.isalpha() and made.count(letter) > 1]
+    if twice:
+        return f"'{equation}' makes '{twice[0]}' twice"
+    if arrow and "..." in given and "..." not in made:
+        return f"'{equation}' has an ellipsis in what it reads, and none in what it makes"
+    if len(terms) != len(einsum.inputs()):
         return None
-    found: dict[str, int] = {}
-    for term, value in zip(terms, einsum.inputs(), strict=True):
-        shape = sizes(value)
-        for letter, size in (
-            zip(term, shape or (), strict=False) if shape is not None and len(shape) == len(term) else ()
-        ):
-            if size in (None, 1):
-                continue
-            if found.setdefault(letter, size or 0) != size:
-                return f"'{letter}' of '{equation}' stands for {found[letter]} and for {size}"
+    return _letters(equation, terms, [sizes(value) for value in einsum.inputs()])
+
+
+def _letters(equation: str, terms: Sequence[str], shapes: Sequence[Sequence[int | None] | None]) -> str | None:
+    """A letter that stands for two sizes, or axes of ellipses that cannot be broadcast; 1 goes with any size."""
+    found: dict[str | int, int] = {}
+    for term, shape in zip(terms, shapes, strict=True):
+        if shape is None or len(term.replace("...", "")) > len(shape):
+            continue
+        before, dots, after = term.partition("...")
+        hidden = len(shape) - len(before) - len(after)
+        if hidden and not dots:
+            return f"'{term}' of '{equation}' names {len(term)} axes, and the data has {len(shape)}"
+        names: list[str | int] = [*before, *range(-hidden, 0), *after]
+        for name, size in zip(names, shape, strict=True):
+            if size not in (None, 1) and found.setdefault(name, size) != size:
+                what = f"'{name}'" if isinstance(name, str) else "an axis of the ellipsis"
+                return f"{what} of '{equation}' stands for {found[name]} and for {size}"
     return None
-
-
-# ---------------------------------------------------------------- recurrent
-
-
-@RULES.of("GRU", "LSTM", "RNN")
-def _recurrent(cell: View) -> str | None:
-    data, recurrence = sizes(cell.input("X")), sizes(cell.input("R"))
-    hidden = cell.attr("hidden_size") or (recurrence[-1] if recurrence else None)
-    if hidden is None:
-        return None
-    directions = 2 if cell.attr("direction") == "bidirectional" else 1
-    rows = GATES[cell.op_type] * hidden
-    wanted: dict[str, tuple[int | None, ...]] = {
-        "W": (directions, rows, data[-1] if data else None),
-        "R": (directions, rows, hidden),
-        "B": (directions, 2 * rows),
-        **({"P": (directions, 3 * hidden)} if cell.op_type == "LSTM" else {}),
-    }
-    for name, shape in wanted.items():
-        given = sizes(cell.input(name))
-        if given is not None and not fits(given, shape):
-            return f"its {name} is {shown(given)}, and with {hidden} hidden units it would be {shown(shape)}"
-    return None
-
-
-@RULES.of("ReverseSequence")
-def _reverse(reverse: View) -> str | None:
-    data, lengths, axis = (
-        sizes(reverse.input("input")),
-        sizes(reverse.input("sequence_lens")),
-        reverse.attr("batch_axis"),
-    )
-    if data is None or lengths is None or not -len(data) <= axis < len(data) or fits(lengths, (data[axis],)):
-        return None
-    return f"its lengths are {shown(lengths)}, and axis {axis} of {shown(data)} is the batch"
 
 
 # ---------------------------------------------------------------- quantised
@@ -208,15 +272,26 @@ def _reverse(reverse: View) -> str | None:
 
 @RULES.of("DequantizeLinear", "QuantizeLinear")
 def _quantised(quantise: View) -> str | None:
-    data, scale = (
-        sizes(quantise.input("x")),
-        sizes(quantise.input(f"{'y' if quantise.op_type[0] == 'Q' else 'x'}_scale")),
-    )
-    if quantise.opset < 13 or data is None or scale is None or len(scale) != 1 or scale == (1,):
+    side = "y" if quantise.op_type[0] == "Q" else "x"
+    data, scale, zero = (sizes(quantise.input(name)) for name in ("x", f"{side}_scale", f"{side}_zero_point"))
+    if scale is None or quantise.opset < 13:
         return None
-    axis = quantise.attr("axis")
+    if zero is not None and not fits(zero, scale) and not {zero, scale} <= {(), (1,), (None,)}:
+        return f"its zero point is {shown(zero)}, and its scale {shown(scale)}"
+    if data is None or scale in ((), (1,), (None,)):
+        return None
+    axis, block = quantise.attr("axis"), quantise.attr("block_size") if quantise.opset >= 21 else 0
     if not -len(data) <= axis < len(data):
         return f"axis is {axis}, and the data has {len(data)}"
-    if fits(scale, (data[axis],)):
+    wanted = _blocks(data, axis, block) if block else (data[axis],)
+    if fits(scale, wanted):
         return None
-    return f"its scale has {shown(scale)} numbers, and axis {axis} of {shown(data)} another size"
+    by = f"in blocks of {block} along axis {axis}" if block else f"along axis {axis}"
+    return f"its scale is {shown(scale)}, and {shown(data)} {by} asks for {shown(wanted)}"
+
+
+def _blocks(data: Sequence[int | None], axis: int, block: int) -> tuple[int | None, ...]:
+    """One scale for each block, and the last one may be shorter."""
+    counts, size = list(data), data[axis]
+    counts[axis] = None if size is None else -(-size // block)
+    return tuple(counts)

@@ -1,6 +1,7 @@
 """What rules of operands share: what is known of a node's operands before it runs, and whether shapes go together.
 
-A rule says what is wrong with one node; None where nothing is, or where a size that it needs is not known.
+A rule says what is wrong with one node; None where nothing is, or where a size that it needs is not known. What ONNX
+forbids and ONNX Runtime accepts is a `doubtful` Problem.
 """
 
 from __future__ import annotations
@@ -11,24 +12,44 @@ from math import prod
 
 import numpy as np
 
-from graphc import View, constant
+from graphc import Problem, View, constant
 from graphc_passes.lints.graph._graphs import sizes
 
-Rule = Callable[[View], str | None]
-SMALL = 1 << 16  # elements of an index, a target or a list of pads that is looked into
+Found = Problem | str | None
+Rule = Callable[[View], Found]
+SMALL = 1 << 10  # elements of an index, a target or a list of pads that is looked into
 
 
 class Rules(dict[str, Rule]):
     """operator -> its rule."""
 
     def of(self, *op_types: str) -> Callable[[Rule], Rule]:
-        """Decorator: the rule of these operators."""
+        """Decorator: a rule of these operators, which goes after those that they have already."""
 
         def keep(judge: Rule) -> Rule:
-            self.update(dict.fromkeys(op_types, judge))
+            for op_type in op_types:
+                self[op_type] = _both(self[op_type], judge) if op_type in self else judge
             return judge
 
         return keep
+
+
+def merged(*tables: Rules) -> Rules:
+    """The rules of several tables: the first one of an operator that has something to say speaks."""
+    found = Rules()
+    for table in tables:
+        for op_type, judge in table.items():
+            found.of(op_type)(judge)
+    return found
+
+
+def _both(one: Rule, other: Rule) -> Rule:
+    return lambda view: one(view) or other(view)
+
+
+def doubtful(message: str) -> Problem:
+    """What ONNX's definition forbids, and ONNX Runtime runs all the same."""
+    return Problem(message, severity="warning")
 
 
 def all_sizes(view: View, name: str) -> tuple[int, ...] | None:

@@ -16,6 +16,7 @@ from graphc_passes.lints.graph._graphs import inferred, is_local, nodes, schema_
 from graphc_passes.lints.graph.conv_channel_mismatch import conv_channel_mismatch
 from graphc_passes.lints.graph.ir_version_too_new import ir_version_too_new
 from graphc_passes.lints.graph.opset_out_of_range import opset_out_of_range
+from graphc_passes.lints.graph.unknown_mode import unknown_mode
 
 LARGEST = 1 << 30  # bytes inside of nodes and of the graphs in them; weights of the main graph are not handed over
 ELSEWHERE = (ir_version_too_new, opset_out_of_range)  # lints of the whole model whose findings the checker repeats
@@ -38,14 +39,18 @@ def checker_error(subject: Subject) -> Iterator[Problem]:
 
 
 def _told_elsewhere(subject: Subject) -> set[ir.Node]:
-    """The nodes that other lints of this category speak of."""
-    model, found = subject.model, set[ir.Node]()
+    """The nodes that other lints of this category speak of, and those that hold one of them."""
+    model = subject.model
+    found = {problem.at for problem in unknown_mode.problems(subject) if isinstance(problem.at, ir.Node)}
     for node, opsets in nodes(subject):
         schema = schema_at(node, opsets)
         if not is_local(model, node) and (schema is None or schema.deprecated):
             found.add(node)
     for node, opset in subject.nodes(*conv_channel_mismatch.roots):
         if _contradicts(node, opset):
+            found.add(node)
+    for node, _ in reversed(list(nodes(subject))):
+        if any(inner in found for graph in bodies(node) for inner in graph):
             found.add(node)
     return found
 
