@@ -30,11 +30,12 @@ TYPED_FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double
 def scan(model: onnx.ModelProto, directory: Path, limits: Limits) -> None:
     """Refuse a model that is too large once expanded, or whose tensors are not what they declare.
 
-    Raises GraphcError: run/not-a-model, graph/checker-error (an attribute given twice), security/nesting,
-    security/expansion-bomb, security/tensor-larger-than-file, spec/limit-exceeded, and what `external.check_external`
-    raises.
+    Raises GraphcError: run/not-a-model, graph/checker-error (an attribute given twice), graph/defined-twice,
+    security/nesting, security/expansion-bomb, security/tensor-larger-than-file, spec/limit-exceeded, and what
+    `external.check_external` raises.
     """
     _check_texts(model)
+    _check_once("functions", ((f"{_domain(f.domain)}.{f.name}".lstrip("."), f.overload) for f in model.functions))
     _check_versions(model)
     _check_depth(model, limits)
     bodies = {
@@ -100,6 +101,7 @@ class _Body:
     tensors: list[onnx.TensorProto] = field(default_factory=list)
 
     def graph(self, graph: onnx.GraphProto) -> _Body:
+        _check_once("initializers", ((tensor.name, "") for tensor in graph.initializer if tensor.name))
         self.tensors += graph.initializer
         self.tensors += _parts(graph.sparse_initializer)
         return self.read(graph.node)
@@ -135,6 +137,18 @@ def _check_attributes(node: onnx.NodeProto) -> None:
             node=node.name,
             hint="remove the one that is not meant",
         )
+
+
+def _check_once(kind: str, names: Iterable[tuple[str, str]]) -> None:
+    """Two of one name (and overload) are one that is meant and one that is not: onnx_ir would keep the last one."""
+    counts = Counter(names)
+    for (name, _), count in counts.items():
+        if count > 1:
+            raise GraphcError(
+                f"{count} {kind} are called '{name}'",
+                code="graph/defined-twice",
+                hint="remove the one that is not meant, or rename it where it is read",
+            )
 
 
 def _parts(tensors: Iterable[onnx.SparseTensorProto]) -> Iterator[onnx.TensorProto]:
