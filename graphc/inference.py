@@ -33,6 +33,10 @@ class InferenceError(ValueError):
     """The operator's own rules refuse these inputs; the text is ONNX's."""
 
 
+class BelowZeroError(InferenceError):
+    """A size below 0, where ONNX's own inference finds nothing wrong."""
+
+
 @dataclass(frozen=True)
 class Operand:
     """What inference knows of a value: its type, its shape (None: unknown rank) and, if small and known, content."""
@@ -199,14 +203,14 @@ def _of_rank(operand: Operand, target: ir.Shape | None) -> Operand:
 
 
 def _check_sizes(operands: Iterable[Operand | None]) -> None:
-    """Raises InferenceError for a size below 0, which a window larger than its data leaves: ONNX may abort there."""
+    """Raises BelowZeroError for a size below 0, which a window larger than its data leaves: ONNX may abort there."""
     for operand in operands:
         if (
             operand is not None
             and operand.shape is not None
             and any(isinstance(d, int) and d < 0 for d in operand.shape)
         ):
-            raise InferenceError(f"a size of {operand.shape} is below 0")
+            raise BelowZeroError(f"a size of {operand.shape} is below 0")
 
 
 def _check_axis(op_type: str, attributes: Mapping[str, ir.Attr], operands: Sequence[Operand | None]) -> None:
@@ -281,17 +285,32 @@ def infer_missing(model: ir.Model) -> None:
 
 
 def infer_anew(model: ir.Model) -> Iterator[tuple[ir.Node, list[Operand] | InferenceError]]:
-    """Each node of the main graph with what comes out of it, or why nothing can, whatever the model states in between.
+    """Each node of the main graph and of those inside of it with what comes out of it, or why nothing can, whatever the
+    model states in between.
 
-    Where ONNX cannot tell a shape, the stated one stands.
+    Where ONNX cannot tell a shape, the stated one stands. A node that holds a refused one is not refused itself; a size
+    below 0 in a branch is not known, for the branch may be there for other data, and runtimes open the model.
     """
-    known = dict[ir.Value, Operand]()
-    for node in model.graph:
+    yield from _anew(model.graph, model.opset_imports, {})
+
+
+def _anew(
+    graph: ir.Graph, opsets: Mapping[str, int], known: dict[ir.Value, Operand], *, is_inner: bool = False
+) -> Iterator[tuple[ir.Node, list[Operand] | InferenceError]]:
+    for node in graph:
+        inside = list[tuple[ir.Node, list[Operand] | InferenceError]]()
+        for body in walk.bodies(node):
+            known.update((value, Operand(value.type)) for value in body.inputs)  # of a Loop, other sizes each time
+            inside += _anew(body, opsets, known, is_inner=True)
+        yield from inside
+        is_broken = any(isinstance(found, InferenceError) for _, found in inside)
         try:
-            found = infer_node(node, model.opset_imports.get(node.domain, 1), known)
+            found = [UNKNOWN] * len(node.outputs) if is_broken else infer_node(node, opsets.get(node.domain, 1), known)
         except InferenceError as error:
-            yield node, error
-            continue
+            if not (is_inner and isinstance(error, BelowZeroError)):
+                yield node, error
+                continue
+            found = [UNKNOWN] * len(node.outputs)
         yield node, found
         for value, operand in zip(node.outputs, found, strict=True):
             shape = value.shape if operand.shape is None else operand.shape

@@ -26,7 +26,7 @@ def nodes(subject: Subject) -> Iterator[tuple[ir.Node, Mapping[str, int]]]:
 
 
 def inferred(subject: Subject) -> Sequence[tuple[ir.Node, Sequence[Operand] | InferenceError]]:
-    """Each node of the main graph with what comes out of it, whatever the model states; see `infer_anew`."""
+    """Each node but those of functions with what comes out of it, whatever the model states; see `infer_anew`."""
     return subject.once(_inferred)
 
 
