@@ -182,6 +182,13 @@ OPERANDS: dict[str, tuple[str, Sequence[Any], Mapping[str, Any]]] = {
     "a norm of an axis": ("LpNormalization", [of(*IMAGE)], {"axis": 4}),
     "a pool of no axis": ("GlobalAveragePool", [of(1, 4)], {}),
     "labels of another batch": ("SoftmaxCrossEntropyLoss", [of(3, 5), ints(1, 2)], {}),
+    "labels without a class": ("NegativeLogLikelihoodLoss", [of(3, 5), ints(1, 2, 7)], {}),
+    "a past of two lengths": (
+        "Attention",
+        [HEADS, HEADS, HEADS, None, of(1, 2, 5, 8), of(1, 2, 3, 8)],
+        IMPLEMENTED_LATE,
+    ),
+    "a mask": ("Attention", [HEADS, HEADS, HEADS, of(4, 7)], IMPLEMENTED_LATE),
     "keys": ("Attention", [HEADS, of(1, 2, 6, 7), HEADS], IMPLEMENTED_LATE),
     "values": ("Attention", [HEADS, of(1, 2, 6, 8), of(1, 2, 5, 8)], IMPLEMENTED_LATE),
     "heads": ("Attention", [of(1, 3, 4, 8), HEADS, HEADS], IMPLEMENTED_LATE),
@@ -195,6 +202,7 @@ DOUBTFUL: dict[str, tuple[str, Sequence[Any], Mapping[str, Any]]] = {
     "of elements": ("ScatterElements", [of(4), ints(0), of(1)], {"reduction": "sum"}),
     "of a loss": ("SoftmaxCrossEntropyLoss", [of(3, 5), ints(1, 2, 3)], {"reduction": "foo"}),
     "a rounding of no use": ("Resize", [of(*IMAGE), None, UP], {"mode": "linear", "nearest_mode": "foo"}),
+    "labels from the end": ("NegativeLogLikelihoodLoss", [of(3, 5), ints(1, 2, -1)], {}),
     "data that are repeated": ("PRelu", [of(4, 1), of(4, 3)], {}),
     "a scale that is repeated": ("GroupNormalization", [of(*IMAGE), of(1), of(1)], {"num_groups": 2, "opset": 21}),
 }

@@ -148,14 +148,30 @@ def _outside_each(indices: np.ndarray | None, data: Sequence[int | None] | None,
 def _loss(loss: View) -> Found:
     names = ("input", "target", "weight") if loss.op_type[0] == "N" else ("scores", "labels", "weights")
     scores, labels, weights = (sizes(loss.input(name)) for name in names)
-    if scores is None or len(scores) < 2:
+    if scores is None:
         return None
+    if len(scores) < 2:
+        return f"its {names[0]} is {shown(scores)}, and not [batch, classes, ...]"
     wanted = (scores[0], *scores[2:])
     if labels is not None and not fits(labels, wanted):
         return f"its {names[1]} is {shown(labels)}, and {names[0]} {shown(scores)} asks for {shown(wanted)}"
-    if weights is not None and not fits(weights, (scores[1],)):
-        return doubtful(f"its {names[2]} is {shown(weights)}, and there are {shown(scores[1:2])} classes")
-    return None
+    problem = _label(content(loss, names[1]), scores[1], loss.attr("ignore_index"))
+    if problem is None and weights is not None and not fits(weights, (scores[1],)):
+        found = f"its {names[2]} is {shown(weights)}, and there are {shown(scores[1:2])} classes"
+        return doubtful(found) if len(weights) == 1 else found
+    return problem
+
+
+def _label(labels: np.ndarray | None, classes: int | None, ignored: int | None) -> Found:
+    """A label that is none of the classes, nor the one that is not looked at."""
+    if labels is None or classes is None:
+        return None
+    wrong = labels[((labels < 0) | (labels >= classes)) & (labels != ignored)]
+    if wrong.size == 0:
+        return None
+    found = f"a label is {int(wrong[0])}, and there are {classes} classes"
+    counts_from_the_end = ((wrong < 0) & (wrong >= -classes)).all()
+    return doubtful(found) if counts_from_the_end else found
 
 
 @RULES.of("CumProd", "CumSum")

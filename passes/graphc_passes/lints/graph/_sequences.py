@@ -113,7 +113,8 @@ def _attention(attention: View) -> Found:
         return "Q, K and V have three axes, and q_num_heads and kv_num_heads are not stated"
     split = [_in_heads(each, count) for each, count in zip((q, k, v), (heads[0], heads[1], heads[1]), strict=True)]
     found = first(*_split_evenly(q, k, v, *heads), _attends(attention, *split))
-    return doubtful(found) if found and attention.opset > OWN_ATTENTION else found
+    may_repeat = attention.opset > OWN_ATTENTION and 1 in (*q, *k, *v, *(sizes(attention.input("attn_mask")) or ()))
+    return doubtful(found) if found and may_repeat else found
 
 
 def _in_heads(found: Sequence[int | None], heads: int | None) -> tuple[int | None, ...]:
@@ -148,10 +149,20 @@ def _attends(attention: View, q: Sequence[int | None], k: Sequence[int | None], 
         past = sizes(attention.input(name))
         if past is not None and not fits(past, (now[0], now[1], None, now[3])):
             return f"its {name} is {shown(past)}, and what goes on from there {shown(now)}"
+    return _continues(attention, q, k)
+
+
+def _continues(attention: View, q: Sequence[int | None], k: Sequence[int | None]) -> str | None:
+    """How what went before and the mask over all of it contradict what there is now."""
+    keys, values = sizes(attention.input("past_key")), sizes(attention.input("past_value"))
+    if keys is not None and values is not None and not fits(keys[:3], values[:3]):
+        return f"its past_key is {shown(keys)}, and its past_value {shown(values)}"
     mask = sizes(attention.input("attn_mask"))
-    if mask is None or attention.input("past_key") is not None or None in (q[0], q[1], q[2], k[2]):
+    before = 0 if attention.input("past_key") is None else keys[2] if keys is not None else None
+    if mask is None or before is None or None in (*q[:3], k[2]):
         return None
-    weights = (q[0], q[1], q[2], None if attention.opset >= 24 else k[2])
+    steps = None if attention.opset >= OWN_ATTENTION else before + (k[2] or 0)  # a shorter mask is padded since then
+    weights = (*q[:3], steps)
     return None if spreads(mask, weights) else f"its attn_mask {shown(mask)} cannot be repeated over {shown(weights)}"
 
 
