@@ -112,7 +112,7 @@ def _attributes(draw: st.DrawFn, schema: onnx.defs.OpSchema) -> dict[str, ir.Att
     return found
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.data(), st.sampled_from(OPERATORS), st.sampled_from([9, 11, 13, 17, 24]))
 def test_no_operator_ends_in_anything_else(data: st.DataObject, op_type: str, opset: int) -> None:
     if not onnx.defs.has(op_type, max_inclusive_version=opset, domain=""):
